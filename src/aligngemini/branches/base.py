@@ -1,0 +1,29 @@
+"""What every branch promises."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from aligngemini.images.item import Image
+from aligngemini.verdict import Evidence
+
+
+class Branch(Protocol):
+    """One way of looking at an image.
+
+    Attributes:
+        name: The key of this branch in every record.
+        fingerprint: Changes whenever the numbers could; part of every record through
+            `Evidence.model`.
+    """
+
+    name: str
+    fingerprint: str
+
+    def judge(self, images: Sequence[Image], *, heatmaps: bool = False) -> list[Evidence]:
+        """Evidence for each image, in order.
+
+        Args:
+            images: Decoded images of any size.
+            heatmaps: Whether to fill `Evidence.heatmap` where the branch can.
+        """
+        ...

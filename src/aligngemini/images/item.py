@@ -1,0 +1,63 @@
+"""What decoding gives: an image in memory, or the reason there is none."""
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from aligngemini.verdict import ErrorCode, Problem
+
+
+class ImageError(Exception):
+    """An input that cannot be judged, with a stable code and a sentence for people."""
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+    def __reduce__(self) -> tuple[type["ImageError"], tuple[ErrorCode, str]]:
+        # The default rebuilds from args, which holds the message alone.
+        return type(self), (self.code, self.message)
+
+    @property
+    def problem(self) -> Problem:
+        """This error as a record field."""
+        return Problem(self.code, self.message)
+
+
+@dataclass(frozen=True)
+class Image:
+    """A decoded image.
+
+    Attributes:
+        pixels: (height, width, 3) uint8 RGB, orientation applied.
+        format: Pillow's name of the container (`JPEG`, `PNG`, `WEBP`, ...).
+        data: The file's own bytes, which the provenance branch reads; empty for pixels that never
+            were a file.
+        path: The input as the user named it.
+        notes: What decoding had to decide, in words (`first of 12 frames`, ...).
+    """
+
+    pixels: npt.NDArray[np.uint8] = field(repr=False)
+    format: str | None = None
+    data: bytes = field(default=b"", repr=False)
+    path: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self.pixels.shape[1])
+
+    @cached_property
+    def sha256(self) -> str | None:
+        """Hex digest of the file's bytes; None for pixels that never were a file."""
+        return hashlib.sha256(self.data).hexdigest() if self.data else None

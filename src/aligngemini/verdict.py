@@ -1,0 +1,173 @@
+"""What comes out: one `Evidence` a branch, one `Verdict` an image. Plain, typed, serialisable."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Label = Literal["fake", "real", "undecided"]
+
+ErrorCode = Literal[
+    "not-found",  # no file at that path, or a pattern that matches nothing
+    "unreadable",  # the operating system would not give the bytes
+    "empty",  # zero bytes
+    "unsupported",  # not one of the formats we open
+    "truncated",  # the file ends before the image does
+    "corrupt",  # the bytes contradict themselves
+    "too-large",  # over the limit of bytes or pixels, told from the header
+    "too-small",  # under the fewest pixels a side a verdict can rest on
+    "timeout",  # judging took longer than allowed
+    "crashed",  # the process that judged it died
+    "internal",  # our own bug; the message says where
+]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why an input could not be judged. `code` is stable, `message` is for people."""
+
+    code: ErrorCode
+    message: str
+
+    def to_dict(self) -> dict[str, str]:
+        """The record's `error` field."""
+        return {"code": self.code, "message": self.message}
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One finding in a file's metadata, as the provenance branch reports it.
+
+    Attributes:
+        kind: Where it was found: `c2pa`, `iptc`, `xmp`, `exif`, `stable-diffusion`, `comfyui`, ...
+        state: How far it can be believed. `signed-trusted`, `signed-untrusted` and `invalid` are
+            for signed claims, `hint` for anything unsigned, `unreadable` for metadata that is
+            there and could not be read. What is absent makes no signal.
+        claim: What it says of the image: `ai`, `camera`, `edited` or None when it says nothing.
+        detail: One line for people, untrusted text already cut to a sane length.
+    """
+
+    kind: str
+    state: Literal["signed-trusted", "signed-untrusted", "invalid", "hint", "unreadable"]
+    claim: Literal["ai", "camera", "edited"] | None
+    detail: str
+
+    def to_dict(self) -> dict[str, str | None]:
+        """The record's form of this signal."""
+        return {
+            "kind": self.kind,
+            "state": self.state,
+            "claim": self.claim,
+            "detail": self.detail,
+        }
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one branch says of one image.
+
+    Attributes:
+        verdict: The branch's own verdict, or None when it has none to give.
+        score: P(fake) in [0, 1], or None for a branch that does not score.
+        threshold: At or above it the branch says `fake`.
+        threshold_real: Below it the branch says `real`; between the two, `undecided`.
+        model: `name@fingerprint` of the weights the score came from.
+        ms: Wall time of this branch for this image, in milliseconds.
+        signals: Findings of the provenance branch; None for branches that read pixels.
+        skipped: Why the branch was not run; the other fields are then empty.
+        error: Why the branch could not answer although it ran.
+        heatmap: (h, w) float32 in [0, 1], stretched over the whole image, NaN where the branch
+            did not look. Not part of the record.
+    """
+
+    verdict: Label | None = None
+    score: float | None = None
+    threshold: float | None = None
+    threshold_real: float | None = None
+    model: str | None = None
+    ms: float | None = None
+    signals: tuple[Signal, ...] | None = None
+    skipped: str | None = None
+    error: Problem | None = None
+    heatmap: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record of this branch: only the fields that apply to it."""
+        if self.skipped is not None:
+            return {"skipped": self.skipped}
+        record: dict[str, Any] = {}
+        if self.signals is None:
+            record["score"] = self.score
+        record["verdict"] = self.verdict
+        for name in ("threshold", "threshold_real", "model"):
+            value = getattr(self, name)
+            if value is not None:
+                record[name] = value
+        if self.signals is not None:
+            record["signals"] = [signal.to_dict() for signal in self.signals]
+        if self.ms is not None:
+            record["ms"] = round(self.ms, 1)
+        if self.error is not None:
+            record["error"] = self.error.to_dict()
+        return record
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of one input, readable or not.
+
+    Attributes:
+        path: The input as the user named it.
+        sha256: Of the file's bytes, lower-case hex; None when they could not be read.
+        width: Pixels, after orientation; None when the header could not be read.
+        height: Pixels, after orientation; None when the header could not be read.
+        format: Pillow's name of the container (`JPEG`, `PNG`, ...), or None.
+        verdict: `fake`, `real` or `undecided`; None when the image could not be judged.
+        score: P(fake) in [0, 1] after fusion, or None.
+        fusion: Name of the rule that joined the branches.
+        branches: Evidence by branch name.
+        notes: What decoding had to decide, in words (`first of 12 frames`, ...).
+        error: Why there is no verdict, or None.
+    """
+
+    path: str
+    sha256: str | None = None
+    width: int | None = None
+    height: int | None = None
+    format: str | None = None
+    verdict: Label | None = None
+    score: float | None = None
+    fusion: str = "or"
+    branches: Mapping[str, Evidence] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    error: Problem | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON record, fields in the documented order."""
+        return {
+            "path": self.path,
+            "sha256": self.sha256,
+            "width": self.width,
+            "height": self.height,
+            "format": self.format,
+            "verdict": self.verdict,
+            "score": self.score,
+            "fusion": self.fusion,
+            "branches": {name: evidence.to_dict() for name, evidence in self.branches.items()},
+            "notes": list(self.notes),
+            "error": self.error.to_dict() if self.error else None,
+        }
+
+    def to_json(self) -> str:
+        """The record as one line of JSON (no NaN, text escaped to ASCII)."""
+        return json.dumps(self.to_dict(), allow_nan=False)
+
+
+def label_for(score: float, threshold: float, threshold_real: float) -> Label:
+    """The label of a score: `fake` from `threshold` up, `real` below `threshold_real`."""
+    if score >= threshold:
+        return "fake"
+    return "real" if score < threshold_real else "undecided"
