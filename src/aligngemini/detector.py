@@ -124,10 +124,13 @@ class Detector:
         data = b""
         try:
             if isinstance(image, np.ndarray):
-                image = PILImage.fromarray(image)
+                image = _from_array(image)
             if isinstance(image, PILImage.Image):
                 return from_pil(image, limits=self.limits)
-            data = image if isinstance(image, bytes) else read_bytes(image, limits=self.limits)
+            if isinstance(image, bytes | bytearray | memoryview):
+                data = bytes(image)
+            else:
+                data = read_bytes(image, limits=self.limits)
             return decode(data, path=path, limits=self.limits)
         except ImageError as error:
             return self.failed(path, error.problem, data)
@@ -154,3 +157,13 @@ class Detector:
             branches={name: branches[name] for name in order},
             notes=image.notes,
         )
+
+
+def _from_array(array: npt.NDArray[np.uint8]) -> PILImage.Image:
+    try:
+        return PILImage.fromarray(array)
+    except (TypeError, ValueError) as error:
+        raise ImageError(
+            "unsupported",
+            f"an array of shape {array.shape} and type {array.dtype}, not (height, width, 3) uint8",
+        ) from error

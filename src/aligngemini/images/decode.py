@@ -151,7 +151,7 @@ def _convert(image: PILImage.Image, name: str | None, layout: Layout) -> tuple[P
     if name == "TIFF":
         turned = layout.turned  # Pillow has done it already
     else:
-        turn = turned = _exif_orientation(image, name, notes)
+        turn = turned = _exif_orientation(image, notes)
     if turned != 1:
         notes.append(f"turned as EXIF orientation {turned} says")
     bits = max(layout.bits, image.info.get("bit_depth", 8) if name == "HEIF" else 8)
@@ -167,9 +167,10 @@ def _convert(image: PILImage.Image, name: str | None, layout: Layout) -> tuple[P
     return pixels, notes
 
 
-def _exif_orientation(image: PILImage.Image, name: str | None, notes: list[str]) -> int:
+def _exif_orientation(image: PILImage.Image, notes: list[str]) -> int:
+    """What is left to turn: for AVIF and HEIC, Pillow's plugins put the container's word here."""
     exif = image.info.get("exif")
-    if name == "HEIF" or not isinstance(exif, bytes) or not exif:
+    if not isinstance(exif, bytes) or not exif:
         return 1
     try:
         return orientation(exif)

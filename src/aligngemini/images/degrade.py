@@ -68,7 +68,8 @@ def sharpen(pixels: Pixels, sigma: float, amount: float) -> Pixels:
 def add_noise(pixels: Pixels, sigma: float, rng: np.random.Generator) -> Pixels:
     """Add independent Gaussian noise; `sigma` in grey levels."""
     noise = rng.standard_normal(pixels.shape, dtype=np.float32) * np.float32(sigma)
-    return np.clip(np.rint(pixels + noise), 0, 255).astype(np.uint8)
+    noisy: Pixels = np.clip(np.rint(pixels + noise), 0, 255).astype(np.uint8)
+    return noisy
 
 
 DELIVERIES: dict[str, Callable[[Pixels], Pixels]] = {

@@ -11,8 +11,8 @@ _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 def without_metadata(name: str, data: bytes) -> bytes | None:
     """The same picture without the metadata that Pillow may stumble over.
 
-    A prompt of over a megabyte in a PNG's text, a wrong checksum on a comment, a directory of
-    pictures that contradicts itself: none of them is a reason not to judge the pixels.
+    A prompt of over a megabyte in a PNG's text, a wrong checksum on a comment, EXIF that is
+    none: none of them is a reason not to judge the pixels.
 
     Args:
         name: The format, by Pillow's name.
@@ -24,8 +24,6 @@ def without_metadata(name: str, data: bytes) -> bytes | None:
     """
     if name == "PNG":
         stripped = _strip_png(data)
-    elif name == "JPEG":
-        stripped = data.replace(b"MPF\0", b"\0\0\0\0")
     elif name == "AVIF":
         stripped = data.replace(b"Exif", b"none", 1)  # the item's type; unknown ones are ignored
     else:

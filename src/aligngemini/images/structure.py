@@ -182,7 +182,7 @@ def _survey_tiff(data: bytes) -> Layout:
         bytes_per_pixel=_TIFF_COMPRESSED if tiff.is_compressed else _TIFF,
         pictures=tiff.count_pages(),
         bits=bits if bits <= 16 else 8,
-        turned=next(iter(tiff.values(ORIENTATION)), 1),
+        turned=next((value for value in tiff.values(ORIENTATION) if 1 <= value <= 8), 1),
     )
 
 

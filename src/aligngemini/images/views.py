@@ -65,7 +65,8 @@ def texture(crops: Pixels) -> npt.NDArray[np.float32]:
 
 def textured_tiles(pixels: Pixels, size: int, count: int, most: int) -> list[Tile]:
     """The `count` tiles of the grid with the most texture, most textured first."""
-    tiles = grid(*pixels.shape[:2], size, most)
+    height, width = pixels.shape[:2]
+    tiles = grid(height, width, size, most)
     order = np.argsort(-texture(cut(pixels, tiles, size)), kind="stable")
     return [tiles[k] for k in order[:count]]
 

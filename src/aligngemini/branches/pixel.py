@@ -1,0 +1,143 @@
+"""The pixel branch: were these pixels made by a decoder?"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aligngemini.images.item import Image
+from aligngemini.images.views import Tile, cut, grid, pad_to, textured_tiles, whole
+from aligngemini.runtimes.folder import ModelError, ModelFolder, open_folder
+from aligngemini.runtimes.onnx import OnnxRuntime
+from aligngemini.verdict import Evidence, Problem, label_for
+
+HEATMAP_TILES = 8  # along each axis: a map of at most 64 tiles
+
+
+class PixelBranch:
+    """A pixel expert over native crops and one small view of the whole image."""
+
+    name = "pixel"
+
+    def __init__(self, folder: ModelFolder, runtime: OnnxRuntime) -> None:
+        """Join a checked folder and the runtime that holds its graph."""
+        self.folder = folder
+        self.runtime = runtime
+        self.fingerprint = folder.fingerprint
+        self.model = f"{folder.name}@{folder.fingerprint}"
+
+    @classmethod
+    def load(
+        cls, model: str | Path = "compact", *, device: str = "auto", threads: int | None = None
+    ) -> "PixelBranch":
+        """Load a model by name or folder.
+
+        Raises:
+            ModelError: See `open_folder` and `OnnxRuntime`; or the graph takes other views than
+                the folder's preprocessing makes.
+        """
+        folder = open_folder(model)
+        runtime = OnnxRuntime(folder.weights, device=device, threads=threads)
+        _check_views(folder, runtime)
+        return cls(folder, runtime)
+
+    def judge(self, images: Sequence[Image], *, heatmaps: bool = False) -> list[Evidence]:
+        """Evidence for each image, in order; see `Branch.judge`."""
+        return [self._judge_one(image, heatmaps) for image in images]
+
+    def logit(self, pixels: npt.NDArray[np.uint8]) -> float:
+        """The model's own number for one (H, W, 3) uint8 RGB image, before calibration."""
+        views = self.folder.preprocess
+        padded = pad_to(pixels, views.crop_size)
+        tiles = textured_tiles(padded, views.crop_size, views.crops, views.grid)
+        outputs = self.runtime.run(
+            crops=cut(padded, tiles, views.crop_size),
+            whole=whole(pixels, views.whole_size, filter_name=views.whole_filter)[None],
+        )
+        return float(outputs["logit"][0])
+
+    def heatmap(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Where the native crops point to a decoder.
+
+        Each patch's own P(fake) before the patches are pooled, from tiles spread over the whole
+        image: what lies between the tiles of a very large image is NaN.
+
+        Args:
+            pixels: (H, W, 3) uint8 RGB.
+
+        Returns:
+            (h, w) float32 in [0, 1], one value a patch.
+        """
+        size = self.folder.preprocess.crop_size
+        padded = pad_to(pixels, size)
+        height, width = padded.shape[:2]
+        tiles = grid(height, width, size, HEATMAP_TILES)
+        blank = np.zeros((1, *2 * (self.folder.preprocess.whole_size,), 3), np.uint8)
+        patches = [
+            self._calibrated(self.runtime.run(crops=crop[None], whole=blank)["patches"][0])
+            for crop in cut(padded, tiles, size)
+        ]
+        return _stitch(patches, tiles, size, padded.shape[:2])[
+            : _cells(pixels.shape[0], size, patches[0]), : _cells(pixels.shape[1], size, patches[0])
+        ]
+
+    def _judge_one(self, image: Image, heatmaps: bool) -> Evidence:
+        start = time.perf_counter()
+        calibration = self.folder.calibration
+        logit = np.float32(self.logit(image.pixels))
+        if not np.isfinite(logit):
+            # NaN compares false with every threshold: it would pass for `undecided`.
+            problem = Problem("internal", f"the pixel expert's answer is no number: {logit}")
+            return Evidence(model=self.model, error=problem)
+        score = float(self._calibrated(logit))
+        return Evidence(
+            verdict=label_for(score, calibration.threshold, calibration.threshold_real),
+            score=score,
+            threshold=calibration.threshold,
+            threshold_real=calibration.threshold_real,
+            model=self.model,
+            ms=(time.perf_counter() - start) * 1000,
+            heatmap=self.heatmap(image.pixels) if heatmaps else None,
+        )
+
+    def _calibrated(self, logit: Any) -> Any:
+        """P(fake) of a logit, or of an array of them."""
+        calibration = self.folder.calibration
+        return 1 / (1 + np.exp(-np.clip(logit * calibration.scale + calibration.bias, -30, 30)))
+
+
+def _check_views(folder: ModelFolder, runtime: OnnxRuntime) -> None:
+    views = folder.preprocess
+    made = {"crops": [views.crop_size] * 2 + [3], "whole": [views.whole_size] * 2 + [3]}
+    taken = {name: shape[1:] for name, shape in runtime.inputs.items()}
+    if taken != made:
+        raise ModelError(
+            f"{folder.weights} takes {taken}, but its preprocess.json makes {made}: "
+            "the two are not of one model"
+        )
+
+
+def _cells(length: int, size: int, patch: npt.NDArray[np.float32]) -> int:
+    """Patches along a side of `length` pixels, rounded up."""
+    cells: int = patch.shape[0]
+    return -(-length * cells // size)
+
+
+def _stitch(
+    patches: list[npt.NDArray[np.float32]], tiles: list[Tile], size: int, shape: tuple[int, ...]
+) -> npt.NDArray[np.float32]:
+    """Mean of the tiles' patches where they overlap, NaN where no tile lies."""
+    cells = patches[0].shape[0]
+    height, width = (_cells(side, size, patches[0]) for side in shape)
+    total = np.zeros((height, width), np.float32)
+    count = np.zeros((height, width), np.float32)
+    for patch, tile in zip(patches, tiles, strict=True):
+        # Rounded up: tiles that touch leave no gap, and the last ends with the map.
+        top, left = _cells(tile.top, size, patch), _cells(tile.left, size, patch)
+        total[top : top + cells, left : left + cells] += patch
+        count[top : top + cells, left : left + cells] += 1
+    with np.errstate(invalid="ignore"):
+        return total / count

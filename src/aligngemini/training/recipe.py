@@ -1,0 +1,100 @@
+"""Recipes: the settings of a training run, as YAML beside this module or of the user's own."""
+
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from aligngemini.datasets.pool import PoolConfig
+from aligngemini.models.compact import ViewConfig
+from aligngemini.settings import SettingsError, from_mapping
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be used; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class CompactRecipe:
+    """Settings of the compact pixel expert.
+
+    Attributes:
+        native: Network of the native crops.
+        whole: Network of the whole view.
+        pool: How views are drawn; its seed is always the recipe's.
+        crops: Crops a score rests on at detection.
+        grid: Crops along each axis at the most, among which the most textured are taken.
+        train_crop: Side of the random crop taken from a pool crop, pixels.
+        pair_share: Share of the fakes in a batch that are reconstructions of photos.
+        group_power: A source of n images is drawn as often as n to this power; 0 makes sources
+            equal, 1 makes images equal.
+        steps: Optimiser steps.
+        batch_size: Images a step.
+        learning_rate: Peak of AdamW's rate; linear warm-up, then cosine to zero.
+        weight_decay: AdamW's.
+        warmup: Share of the steps.
+        seed: Of everything random.
+    """
+
+    native: ViewConfig
+    whole: ViewConfig
+    pool: PoolConfig
+    crops: int
+    grid: int
+    train_crop: int
+    pair_share: float
+    group_power: float
+    steps: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    warmup: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        for name, view in (("native", self.native), ("whole", self.whole)):
+            if not view.widths or len(view.widths) != len(view.strides):
+                raise SettingsError(f"{name} needs as many strides as widths, one at least")
+            if not 1 <= view.bands <= 3:
+                raise SettingsError(f"{name}.bands is {view.bands}, not 1, 2 or 3")
+        if set(self.pool.journeys) != {"real", "fake", "pair"}:
+            raise SettingsError("pool.journeys must say how many for real, fake and pair")
+        if self.train_crop > self.pool.crop_size:
+            raise SettingsError(f"train_crop {self.train_crop} does not fit into pool.crop_size")
+        if not 0 <= self.pair_share <= 1:
+            raise SettingsError(f"pair_share {self.pair_share} is no share, 0 to 1")
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that ship."""
+    folder = files("aligngemini.training").joinpath("recipes")
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir())
+
+
+def load_recipe(name: str, **overrides: Any) -> CompactRecipe:
+    """Read a recipe.
+
+    Args:
+        name: Of a recipe that ships, or the path of a YAML file.
+        overrides: Values that replace the file's, such as `steps`; None leaves the file's.
+
+    Raises:
+        RecipeError: There is no such recipe, or a setting is missing, unknown or of a wrong kind.
+    """
+    path = Path(name)
+    if name in recipe_names():
+        text = files("aligngemini.training").joinpath(f"recipes/{name}.yaml").read_bytes()
+    elif path.is_file():
+        text = path.read_bytes()
+    else:
+        raise RecipeError(f"no recipe {name!r}; known: {', '.join(recipe_names())}, or a YAML file")
+    try:
+        values = yaml.safe_load(text)
+        if isinstance(values, dict):
+            values.update({key: value for key, value in overrides.items() if value is not None})
+        recipe = from_mapping(CompactRecipe, values)
+    except (yaml.YAMLError, SettingsError) as error:
+        raise RecipeError(f"recipe {name!r}: {error}") from error
+    return replace(recipe, pool=replace(recipe.pool, seed=recipe.seed))
