@@ -1,0 +1,35 @@
+"""One image in full, for people. Plain text: rich would take longer than all the rest of a run."""
+
+from collections.abc import Iterator
+
+from aligngemini.report import words
+from aligngemini.verdict import Verdict
+
+
+def card(verdict: Verdict) -> str:
+    """Lines of what is known of one image, each with its name before it."""
+    rows = list(_rows(verdict))
+    width = max(len(name) for name, _ in rows)
+    return "".join(f"{name:{width}}  {words.printable(value)}\n" for name, value in rows)
+
+
+def _rows(verdict: Verdict) -> Iterator[tuple[str, str]]:
+    yield "File", verdict.path
+    yield "Result", words.verdict_words(verdict)
+    if verdict.score is not None:
+        yield "Score", f"{words.number(verdict.score, *thresholds(verdict))} of 1"
+    for name, evidence in verdict.branches.items():
+        if evidence.skipped is None:
+            yield words.BRANCH_TITLES.get(name, name), words.why_words(evidence)
+        for signal in evidence.signals or ():
+            yield "", signal.detail
+    if verdict.width is not None:
+        yield "Image", f"{verdict.format}, {verdict.width} x {verdict.height} pixels"
+    for note in verdict.notes:
+        yield "Note", note
+
+
+def thresholds(verdict: Verdict) -> tuple[float | None, ...]:
+    """What a score will be read against, so that rounding does not carry it across."""
+    pixel = verdict.branches.get("pixel")
+    return () if pixel is None else (pixel.threshold, pixel.threshold_real)

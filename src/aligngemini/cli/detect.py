@@ -1,0 +1,146 @@
+"""`aligngemini detect`: verdicts on images."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from aligngemini.cli import checks
+from aligngemini.cli.parser import Parser, positive_int, seconds
+
+DESCRIPTION = """Say of each image whether it shows signs of AI generation.
+
+Every input gives one result, in the order given; one that cannot be opened too.
+"""
+
+EPILOG = """what a verdict means (in records: fake, undecided, real):
+  signs of AI generation
+      The score reached the threshold, which is set so that few photos do, or a
+      trusted signature in the file says so.
+  undecided
+      The score lies between the two thresholds: more than a photo usually shows,
+      too little for an accusation. Read it as neither.
+  no sign of AI generation found
+      No more than that. Nobody can prove a photo real.
+
+exit codes:
+  0    every image was judged
+  1    some inputs could not be judged; they are in the output, with the reason
+  2    wrong usage or configuration, or there was no image to judge
+  130  stopped by Ctrl-C (143: by SIGTERM); what was judged is in the output
+
+examples:
+  aligngemini detect photo.jpg
+  aligngemini detect press/ "more/*.png" --report report.html
+  aligngemini detect press/ --out verdicts.csv --heatmaps maps/
+  find . -name "*.webp" | aligngemini detect - --format jsonl
+  aligngemini detect press/ --format jsonl | jq -r 'select(.verdict=="fake").path'
+  aligngemini detect -- -name-with-a-dash.jpg
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; gives the exit code."""
+    parser = _parser()
+    if not arguments:
+        parser.print_help()
+        return checks.WRONG_USE
+    # Behind "--" everything is an input; argparse disagrees with itself over versions on this.
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    given = parser.parse_intermixed_args(arguments[:end])
+    inputs = [*given.inputs, *arguments[end + 1 :]]
+    if not inputs:
+        parser.error("say what to judge: INPUT")
+    try:
+        out_format = checks.output_format(given.format, given.out)
+        checks.outputs(inputs, out=given.out, report=given.report, heatmaps=given.heatmaps)
+        checks.detector(pixel=given.pixel, fusion=given.fusion, heatmaps=given.heatmaps)
+    except checks.UsageError as error:
+        parser.error(str(error))
+
+    from aligngemini.cli.results import Targets
+    from aligngemini.cli.run import run
+    from aligngemini.runner import DetectorOptions
+
+    options = DetectorOptions(
+        pixel=given.pixel, fusion=given.fusion, device=given.device, trust=given.trust
+    )
+    targets = Targets(
+        format=out_format, out=given.out, report=given.report, heatmaps=given.heatmaps
+    )
+    return run(inputs, options, targets, workers=given.workers, timeout=given.timeout)
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="aligngemini detect",
+        usage="aligngemini detect INPUT... [options]",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+    )
+    add = parser.add_argument
+    add(
+        "inputs",
+        nargs="*",
+        metavar="INPUT",
+        help="files, folders with all below them, quoted patterns, or - for one path a line on "
+        "standard input",
+    )
+    outputs = parser.add_argument_group("what to write")
+    add = outputs.add_argument
+    add(
+        "--format",
+        choices=("table", "json", "jsonl", "csv"),
+        help="table (the default) is for people, the others for programs; with --out its suffix "
+        "decides",
+    )
+    add(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="write the results here instead of standard output; a file there is replaced",
+    )
+    add(
+        "--report",
+        type=Path,
+        metavar="FILE.html",
+        help="also write a page that shows every image, its verdict and why",
+    )
+    add(
+        "--heatmaps",
+        type=Path,
+        metavar="DIR",
+        help="also write each image as PNG with a map over it of where its score comes from",
+    )
+    add = parser.add_argument_group("how to judge").add_argument
+    add(
+        "--pixel",
+        default="compact",
+        metavar="MODEL",
+        help="pixel expert: compact (the default, it ships), a model folder, or off",
+    )
+    add("--fusion", default="or", metavar="RULE", help="how branches become one verdict: or")
+    add(
+        "--trust",
+        metavar="PEM",
+        help="certificate authorities whose C2PA signatures are believed; without it nobody's are",
+    )
+    add(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="where models run; auto takes a GPU where there is one",
+    )
+    add = parser.add_argument_group("how to run").add_argument
+    add(
+        "--workers",
+        type=positive_int,
+        metavar="N",
+        help="processes that judge at the same time (default: one a CPU)",
+    )
+    add(
+        "--timeout",
+        type=seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="for one image, before it is given up (default: 60)",
+    )
+    return parser

@@ -1,0 +1,135 @@
+"""Results for programs: JSON Lines, one JSON array, CSV."""
+
+import csv
+import io
+from typing import Any, BinaryIO, Protocol
+
+from aligngemini.cli.summary import Summary
+from aligngemini.verdict import Evidence, Signal, Verdict
+
+COLUMNS = (
+    "path",
+    "sha256",
+    "width",
+    "height",
+    "format",
+    "verdict",
+    "score",
+    "pixel_score",
+    "pixel_verdict",
+    "pixel_model",
+    "provenance_verdict",
+    "signals",
+    "error_code",
+    "error_message",
+)
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+class Records(Protocol):
+    """Takes verdicts as they come."""
+
+    def add(self, verdict: Verdict) -> None:
+        """Write one record."""
+        ...
+
+    def close(self, summary: Summary, not_images: int) -> None:
+        """Complete the output, whether or not all inputs came.
+
+        Args:
+            summary: What people want to know beside the records.
+            not_images: Files in folders that were left out because they are no images.
+        """
+        ...
+
+
+class JsonLines:
+    """One record a line, each on its way before the next is begun."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def add(self, verdict: Verdict) -> None:
+        """Write one record."""
+        _write(self._file, f"{verdict.to_json()}\n")
+
+    def close(self, summary: Summary, not_images: int) -> None:
+        """Nothing is left to do."""
+
+
+class JsonArray:
+    """One JSON array, written as it grows."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._lead = "[\n"
+
+    def add(self, verdict: Verdict) -> None:
+        """Write one record, with the comma before it."""
+        _write(self._file, f"{self._lead}{verdict.to_json()}")
+        self._lead = ",\n"
+
+    def close(self, summary: Summary, not_images: int) -> None:
+        """End the array."""
+        _write(self._file, "[]\n" if self._lead == "[\n" else "\n]\n")
+
+
+class Csv:
+    """One flat row a record.
+
+    No cell can begin a spreadsheet formula: a relative path that looks like one is written as the
+    same path with `./` before it, other text with an apostrophe.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._row(COLUMNS)
+
+    def add(self, verdict: Verdict) -> None:
+        """Write one row."""
+        pixel = verdict.branches.get("pixel", Evidence())
+        provenance = verdict.branches.get("provenance", Evidence())
+        signals = "; ".join(_signal(signal) for signal in provenance.signals or ())
+        error = verdict.error
+        self._row(
+            (
+                _harmless(verdict.path, "./"),
+                verdict.sha256,
+                verdict.width,
+                verdict.height,
+                verdict.format,
+                verdict.verdict,
+                verdict.score,
+                pixel.score,
+                pixel.verdict,
+                pixel.model and _harmless(pixel.model, "'"),
+                provenance.verdict,
+                _harmless(signals, "'"),
+                error and error.code,
+                error and _harmless(error.message, "'"),
+            )
+        )
+
+    def close(self, summary: Summary, not_images: int) -> None:
+        """Nothing is left to do."""
+
+    def _row(self, cells: tuple[Any, ...]) -> None:
+        row = io.StringIO()
+        csv.writer(row).writerow(cells)
+        _write(self._file, row.getvalue())
+
+
+def _write(file: BinaryIO, text: str) -> None:
+    # Whole and at once, so that a kill leaves whole records. Names that are no Unicode are escaped.
+    file.write(text.encode("utf-8", "backslashreplace"))
+    file.flush()
+
+
+def _harmless(text: str, guard: str) -> str:
+    return guard + text if text.startswith(FORMULA_STARTS) else text
+
+
+def _signal(signal: Signal) -> str:
+    claim = f" {signal.claim}" if signal.claim else ""
+    return f"{signal.kind} {signal.state}{claim}: {signal.detail}"
