@@ -76,6 +76,7 @@ class Evidence:
         threshold_real: Below it the branch says `real`; between the two, `undecided`.
         model: `name@fingerprint` of the weights the score came from.
         ms: Wall time of this branch for this image, in milliseconds.
+        remark: Why the verdict is not the one the score alone would give, or None.
         signals: Findings of the provenance branch; None for branches that read pixels.
         skipped: Why the branch was not run; the other fields are then empty.
         error: Why the branch could not answer although it ran.
@@ -89,6 +90,7 @@ class Evidence:
     threshold_real: float | None = None
     model: str | None = None
     ms: float | None = None
+    remark: str | None = None
     signals: tuple[Signal, ...] | None = None
     skipped: str | None = None
     error: Problem | None = None
@@ -102,7 +104,7 @@ class Evidence:
         if self.signals is None:
             record["score"] = self.score
         record["verdict"] = self.verdict
-        for name in ("threshold", "threshold_real", "model"):
+        for name in ("threshold", "threshold_real", "remark", "model"):
             value = getattr(self, name)
             if value is not None:
                 record[name] = value

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from aligngemini.images.item import Image
-from aligngemini.images.views import Tile, cut, grid, pad_to, textured_tiles, whole
+from aligngemini.images.views import Tile, cut, flat_share, grid, pad_to, textured_tiles, whole
 from aligngemini.runtimes.folder import ModelError, ModelFolder, open_folder
 from aligngemini.runtimes.onnx import OnnxRuntime
 from aligngemini.verdict import Evidence, Problem, label_for
 
+FLAT_SHARE = 0.7  # no photo of the development data reaches 0.66
 HEATMAP_TILES = 8  # along each axis: a map of at most 64 tiles
 
 
@@ -84,6 +85,21 @@ class PixelBranch:
             : _cells(pixels.shape[0], size, patches[0]), : _cells(pixels.shape[1], size, patches[0])
         ]
 
+    def out_of_scope(self, pixels: npt.NDArray[np.uint8]) -> str | None:
+        """Why the score of this image means nothing, or None where it does.
+
+        The thresholds were set on photos and photo-like pictures of a certain size. Of anything
+        else the branch says `undecided`, whatever the score.
+        """
+        size = self.folder.preprocess.crop_size
+        if min(pixels.shape[:2]) < size:
+            return f"under {size} pixels a side, too small for the pixel expert"
+        if flat_share(pixels) > FLAT_SHARE:
+            return (
+                "mostly flat colour, as in drawings and screenshots, which the expert cannot judge"
+            )
+        return None
+
     def _judge_one(self, image: Image, heatmaps: bool) -> Evidence:
         start = time.perf_counter()
         calibration = self.folder.calibration
@@ -93,8 +109,11 @@ class PixelBranch:
             problem = Problem("internal", f"the pixel expert's answer is no number: {logit}")
             return Evidence(model=self.model, error=problem)
         score = float(self._calibrated(logit))
+        label = label_for(score, calibration.threshold, calibration.threshold_real)
+        remark = self.out_of_scope(image.pixels)
         return Evidence(
-            verdict=label_for(score, calibration.threshold, calibration.threshold_real),
+            verdict=label if remark is None else "undecided",
+            remark=remark,
             score=score,
             threshold=calibration.threshold,
             threshold_real=calibration.threshold_real,

@@ -54,6 +54,8 @@ def why(verdict: Verdict) -> str:
     for name, evidence in verdict.branches.items():
         if evidence.error is not None:
             parts.append(f"{name} gave no answer: {evidence.error.message}")
+        if evidence.remark is not None:
+            parts.append(evidence.remark)
         parts += [words.signal_words(signal) for signal in evidence.signals or ()]
     if verdict.verdict is None:
         parts.append("no branch gave a verdict")

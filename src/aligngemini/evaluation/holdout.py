@@ -12,9 +12,11 @@ from sklearn.linear_model import LogisticRegression
 
 from aligngemini.evaluation.metrics import Interval, auc, bootstrap, recall_at, threshold_at
 from aligngemini.evaluation.predictions import Prediction
+from aligngemini.verdict import Label, label_for
 
+VERDICTS: tuple[Label, ...] = ("fake", "undecided", "real")
 FALSE_ALARM_RATE = 0.01
-MISS_RATE = 0.05
+MISS_RATE = 0.10
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Thresholds:
         scale: Of the logit, from a logistic fit with both classes weighted alike.
         bias: Likewise.
         fake: At most 1 % of the held-out photos reach it, under every delivery.
-        real: At most 5 % of the held-out AI images lie below it, under every delivery.
+        real: At most 10 % of the held-out AI images lie below it, under every delivery.
     """
 
     scale: float
@@ -101,6 +103,16 @@ def fit_thresholds(predictions: Sequence[Prediction]) -> Thresholds:
         fake=sigmoid(scale * fake + bias),
         real=sigmoid(scale * min(real, fake) + bias),
     )
+
+
+def verdict_shares(
+    predictions: Sequence[Prediction], thresholds: Thresholds, delivery: str, label: str
+) -> dict[Label, float]:
+    """Which verdicts the held-out images of one class get at these thresholds, as shares of 1."""
+    part = logits([p for p in predictions if p.delivery == delivery], label)
+    scores = [sigmoid(thresholds.scale * logit + thresholds.bias) for logit in part]
+    verdicts = [label_for(score, thresholds.fake, thresholds.real) for score in scores]
+    return {verdict: verdicts.count(verdict) / len(verdicts) for verdict in VERDICTS}
 
 
 def sigmoid(logit: float) -> float:

@@ -104,6 +104,8 @@ def evidence_words(evidence: Evidence) -> str:
 def why_words(evidence: Evidence) -> str:
     """One branch's answer with its reason: where the score lies, or why there is none."""
     said = evidence_words(evidence) + _where(evidence)
+    if evidence.remark is not None:
+        said = f"{said}; {evidence.remark}"
     if evidence.skipped is not None:
         return f"{said}: {evidence.skipped}"
     if evidence.error is None:

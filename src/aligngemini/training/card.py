@@ -3,7 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from aligngemini.evaluation.holdout import Figures, mean_over_generators
+from aligngemini.evaluation.holdout import (
+    VERDICTS,
+    Figures,
+    Thresholds,
+    mean_over_generators,
+    verdict_shares,
+)
+from aligngemini.evaluation.predictions import Prediction
 from aligngemini.runtimes.folder import Calibration
 from aligngemini.training.recipe import CompactRecipe
 
@@ -23,6 +30,7 @@ largest centred square at {whole_size} px; the score's logit is the mean of the 
   scans, screenshots and heavily retouched pictures made by people are outside what it knows, and
   may be called fake.
 - Few photos from recent phones and few very large photos were among those it was measured on.
+- Images under {crop_size} px a side, and images of mostly flat colour, are always `undecided`.
 - Images changed on purpose to escape detection will escape it.
 - Generators differ: see the spread between the rows below before relying on the mean.
 
@@ -32,6 +40,10 @@ A score from {threshold:.3f} up is `fake`, below {threshold_real:.3f} `real`, be
 `undecided`. At most {false_alarm_rate:.0%} of held-out photos reach the first, at most
 {miss_rate:.0%} of held-out AI images stay below the second, under each delivery in the tables. They
 were set on {fitted_on}.
+
+What those held-out images are called at these thresholds:
+
+{verdicts}
 
 ## Measured on generators and photo sources it had not seen
 
@@ -57,10 +69,12 @@ reconstructions.
 
 def compact_card(
     recipe: CompactRecipe,
+    *,
     counts: dict[str, Counter[str]],
     failed: dict[str, str],
     figures: Sequence[Figures],
     calibration: Calibration,
+    verdicts: str,
 ) -> str:
     """The card, Markdown.
 
@@ -70,6 +84,7 @@ def compact_card(
         failed: Images that could not be read, with the reason.
         figures: Of the leave-one-out study.
         calibration: Of the model.
+        verdicts: `verdicts_table` of the same study.
     """
     deliveries = list(dict.fromkeys(row.delivery for row in figures))
     return CARD.format(
@@ -81,6 +96,7 @@ def compact_card(
         false_alarm_rate=calibration.false_alarm_rate,
         miss_rate=calibration.miss_rate,
         fitted_on=calibration.fitted_on,
+        verdicts=verdicts,
         means=means_table(figures),
         tables="\n\n".join(
             f"### {delivery}\n\n{figures_table(figures, delivery)}" for delivery in deliveries
@@ -101,6 +117,20 @@ def means_table(figures: Sequence[Figures]) -> str:
         for delivery in deliveries
     ]
     return _table(("mean over rows", "AUC", "recall at 1 %", "recall at 5 %"), rows)
+
+
+def verdicts_table(predictions: Sequence[Prediction], thresholds: Thresholds) -> str:
+    """Shares of `fake`, `undecided` and `real` among held-out photos and AI images."""
+    rows = []
+    for delivery in dict.fromkeys(p.delivery for p in predictions):
+        shares = [
+            verdict_shares(predictions, thresholds, delivery, label)[verdict]
+            for label in ("real", "fake")
+            for verdict in VERDICTS
+        ]
+        rows.append((delivery, *(f"{share:.1%}" for share in shares)))
+    columns = [f"{images}: {verdict}" for images in ("photos", "AI") for verdict in VERDICTS]
+    return _table(("", *columns), rows)
 
 
 def figures_table(figures: Sequence[Figures], delivery: str) -> str:

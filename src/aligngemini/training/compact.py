@@ -9,12 +9,13 @@ from aligngemini.datasets.pool import build_pool, kind_of
 from aligngemini.evaluation.holdout import (
     FALSE_ALARM_RATE,
     MISS_RATE,
+    Thresholds,
     fit_thresholds,
     held_out_figures,
 )
 from aligngemini.evaluation.predictions import Prediction, write_predictions
 from aligngemini.runtimes.folder import Calibration
-from aligngemini.training.card import compact_card
+from aligngemini.training.card import compact_card, verdicts_table
 from aligngemini.training.export import export_compact
 from aligngemini.training.pixel import train_compact
 from aligngemini.training.recipe import CompactRecipe
@@ -48,19 +49,22 @@ def build_compact(
     predictions = run_study(recipe, rows, work, jobs=jobs)
     write_predictions(predictions, work / "predictions.csv")
     pool = build_pool(rows, recipe.pool, work / "pool")
-    checkpoints = work / "final"
-    resume = any(checkpoints.glob("checkpoint-*"))
-    expert = train_compact(recipe, pool, checkpoints, resume=resume)
-    calibration = calibrate(predictions)
+    expert = train_compact(recipe, pool, work / "final", resume=True)
+    thresholds = fit_thresholds(predictions)
+    calibration = calibrate(predictions, thresholds)
     card = compact_card(
-        recipe, training_counts(rows), pool.failed, held_out_figures(predictions), calibration
+        recipe,
+        counts=training_counts(rows),
+        failed=pool.failed,
+        figures=held_out_figures(predictions),
+        calibration=calibration,
+        verdicts=verdicts_table(predictions, thresholds),
     )
     return export_compact(expert, recipe, calibration, card, out)
 
 
-def calibrate(predictions: Sequence[Prediction]) -> Calibration:
-    """Scale and thresholds from held-out predictions."""
-    thresholds = fit_thresholds(predictions)
+def calibrate(predictions: Sequence[Prediction], thresholds: Thresholds) -> Calibration:
+    """The thresholds, with what they were set on."""
     photos = len({p.path for p in predictions if p.label == "real"})
     fakes = len({p.path for p in predictions if p.label == "fake"})
     return Calibration(

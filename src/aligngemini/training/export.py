@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 from torch import Tensor
 
 from aligngemini.models.compact import CompactExpert, CompactGraph
@@ -53,18 +54,22 @@ def export_compact(
         ExportError: A number of ONNX Runtime's is more than 1e-4 away from PyTorch's.
     """
     out.mkdir(parents=True, exist_ok=True)
-    graph = CompactGraph(expert.cpu().float())
-    torch.onnx.export(
+    graph = CompactGraph(expert.cpu().float()).eval()
+    program = torch.onnx.export(
         graph,
         _example(recipe, 2),
-        out / "model.onnx",
         input_names=["crops", "whole"],
         output_names=["logit", "patches"],
         dynamic_shapes=({0: torch.export.Dim("crops_count", min=1, max=4096)}, None),
-        external_data=False,
         dynamo=True,
         verbose=False,
     )
+    if program is None:
+        raise ExportError("PyTorch exported nothing")
+    # The exporter notes paths of this machine and running numbers: the file would tell one, and
+    # the other would give the same numbers another fingerprint every time.
+    ClearMetadataAndDocStringPass()(program.model)
+    program.save(out / "model.onnx", external_data=False)
     for count in (1, recipe.crops):
         _check(graph, out / "model.onnx", _example(recipe, count))
     preprocess = Preprocess(

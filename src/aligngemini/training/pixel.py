@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_model
 from torch.utils.data import Dataset, Sampler, WeightedRandomSampler
 from transformers import Trainer, TrainingArguments, set_seed
 
@@ -42,7 +43,7 @@ def train_compact(
         pool: Views of every image, held-out ones included.
         work: Folder for checkpoints and logs.
         keep: Which rows to train on; the others are held out.
-        resume: Go on from the last checkpoint in `work`.
+        resume: Go on from the last checkpoint in `work`, where there is one.
 
     Returns:
         The trained expert, in evaluation mode.
@@ -57,6 +58,11 @@ def train_compact(
             raise ManifestError(f"there is no {label} image to train on")
     set_seed(recipe.seed)
     expert = CompactExpert(recipe.native, recipe.whole)
+    checkpoint = last_checkpoint(work) if resume else None
+    if checkpoint is not None and steps_done(checkpoint) >= recipe.steps:
+        # The Trainer would take one more step before it looks at the count.
+        load_model(expert, checkpoint / "model.safetensors")
+        return expert.eval()
     on_cpu = not torch.cuda.is_available()
     arguments = TrainingArguments(
         output_dir=str(work),
@@ -84,8 +90,18 @@ def train_compact(
         args=arguments,
         train_dataset=ViewsDataset(pool, kept, recipe.train_crop),
     )
-    trainer.train(resume_from_checkpoint=resume)
+    trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
     return expert.eval()
+
+
+def last_checkpoint(work: Path) -> Path | None:
+    """The checkpoint of the most steps in a folder."""
+    return max(work.glob("checkpoint-*"), key=steps_done, default=None)
+
+
+def steps_done(checkpoint: Path) -> int:
+    """Optimiser steps behind a checkpoint, which its name tells."""
+    return int(checkpoint.name.removeprefix("checkpoint-"))
 
 
 def hold_out(generators: Collection[str], sources: Collection[str]) -> Callable[[Row], bool]:
