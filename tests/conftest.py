@@ -1,8 +1,12 @@
 """Fixtures every room uses."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Read once, when torch is imported: without it, every test process takes all cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

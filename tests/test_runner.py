@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image as PILImage
 
+from aligngemini.cores import usable_cores
 from aligngemini.detector import Detector
 from aligngemini.images.sources import Item
 from aligngemini.isolation import WorkerStartError
-from aligngemini.runner import DetectorOptions, cpu_count, judge_paths, overlay_name
+from aligngemini.runner import DetectorOptions, judge_paths, overlay_name
 from aligngemini.verdict import Evidence, Problem, Verdict, label_for
 
 
@@ -174,6 +175,6 @@ def test_the_cpus_counted_are_those_this_process_may_use():
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})
     try:
-        assert cpu_count() == 1
+        assert usable_cores() == 1
     finally:
         os.sched_setaffinity(0, before)

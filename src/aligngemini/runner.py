@@ -6,7 +6,6 @@ or run out of memory without taking the run along, and nothing heavy is imported
 
 from __future__ import annotations
 
-import os
 import re
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
@@ -16,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from aligngemini.cores import usable_cores
 from aligngemini.isolation import map_isolated
 from aligngemini.verdict import Problem, Verdict
 
@@ -119,7 +119,7 @@ def judge_paths(
         WorkerStartError: While iterating: a worker could not load the detector (the cause is what
             `Detector.load` raised), or workers die or hang while they load.
     """
-    cpus = cpu_count()
+    cpus = usable_cores()
     workers = workers or cpus
     pending: deque[str] = deque()
     answers = map_isolated(
@@ -137,13 +137,6 @@ def judge_paths(
         memory=MEMORY,
     )
     return _with_paths(answers, pending, options.fusion)
-
-
-def cpu_count() -> int:
-    """CPUs this process may use, which in a container are fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def overlay_name(verdict: Verdict) -> str:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from fixtures.drawn import flat, texture
+from fixtures.drawn import flat, striped, texture
 from fixtures.models import CALIBRATION, GAIN, PATCH, brightness_folder, write_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +12,8 @@ from PIL import Image as PILImage
 
 from aligngemini.branches.pixel import HEATMAP_TILES, PixelBranch
 from aligngemini.images.item import Image
-from aligngemini.runtimes.folder import ModelError, seal_folder
+from aligngemini.runtimes.folder import ModelError, open_folder, seal_folder
+from aligngemini.runtimes.onnx import OnnxRuntime
 
 CROP = 32
 GAUGE = 1e-5
@@ -41,7 +42,7 @@ def test_score_is_the_calibrated_logit(branch, grey):
 
 def test_label_follows_the_thresholds(branch):
     greys = (90, 117, 126, 135, 160)
-    evidence = branch.judge([Image(flat(40, 40, grey)) for grey in greys])
+    evidence = branch.judge([Image(striped(40, 40, grey)) for grey in greys])
     assert [e.verdict for e in evidence] == ["real", "undecided", "undecided", "fake", "fake"]
     assert {(e.threshold_real, e.threshold) for e in evidence} == {(0.3, 0.7)}
     assert {e.model for e in evidence} == {f"brightness@{branch.fingerprint}"}
@@ -156,3 +157,35 @@ def test_fingerprint_is_the_folders(branch):
     assert branch.name == "pixel"
     assert branch.fingerprint == branch.folder.fingerprint
     assert len(branch.fingerprint) == 12
+
+
+def test_heatmap_fades_patches_that_hardly_count(tmp_path):
+    class Weighing(OnnxRuntime):
+        """Patches in the left half of a crop weigh next to nothing."""
+
+        def run(self, **inputs):
+            outputs = super().run(**inputs)
+            outputs["weights"][..., : outputs["weights"].shape[-1] // 2] = -10
+            return outputs
+
+    folder = open_folder(brightness_folder(tmp_path / "model"))
+    branch = PixelBranch(folder, Weighing(folder.weights, device="cpu", threads=1))
+    heatmap = branch.heatmap(flat(CROP, CROP, 160))
+    assert heatmap[:, :2].max() < 0.001
+    assert heatmap[:, 2:] == pytest.approx(score_of((160 - 127.5) * GAIN), abs=GAUGE)
+
+
+def test_heatmap_does_not_show_the_borders_of_tiles(tmp_path):
+    class Bordered(OnnxRuntime):
+        """As padding would have it: the outermost patches of a crop say something else."""
+
+        def run(self, **inputs):
+            outputs = super().run(**inputs)
+            outputs["patches"][:, [0, -1], :] = 9
+            outputs["patches"][:, :, [0, -1]] = 9
+            return outputs
+
+    folder = open_folder(brightness_folder(tmp_path / "model", crop_size=128))
+    branch = PixelBranch(folder, Bordered(folder.weights, device="cpu", threads=1))
+    heatmap = branch.heatmap(flat(256, 256, 100))
+    assert heatmap.max() == pytest.approx(score_of((100 - 127.5) * GAIN), abs=GAUGE)

@@ -125,11 +125,11 @@ def test_png_that_declares_more_rows_than_it_has_is_corrupt():
 
 
 def test_interlaced_png_that_lacks_its_last_pass_is_corrupt(save, picture):
-    depth = (8, 0, 0, 0, 1)  # interlaced grey: 15 passes' worth of rows, each with a filter byte
-    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 64, 64, *depth))
-    sizes = [(8, 8), (8, 8), (16, 8), (16, 16), (32, 16), (32, 32), (64, 32)]
+    depth = (8, 0, 0, 0, 1)  # interlaced grey: more rows than 64, each with a filter byte
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 32, 64, *depth))
+    sizes = [(4, 8), (4, 8), (8, 8), (8, 16), (16, 16), (16, 32), (32, 32)]
     rows = b"".join((b"\0" + b"\x80" * width) * height for width, height in sizes)
-    for missing, ends in ((0, True), (65 * 32, False), (1, False)):
+    for missing, ends in ((0, True), (33 * 32, False), (33, False)):
         body = png_chunk(b"IDAT", zlib.compress(rows[: len(rows) - missing]))
         data = b"\x89PNG\r\n\x1a\n" + header + body + png_chunk(b"IEND", b"")
         if ends:
@@ -238,6 +238,18 @@ def test_broken_exif_is_noted_and_does_not_stop_decoding(save, picture, name):
         decoded = decode(save(picture, name, exif=exif))
         assert (decoded.height, decoded.width) == np.asarray(picture).shape[:2]
         assert decoded.notes == ("EXIF could not be read",)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "turned"),
+    [(3, 6, True), (4, 6, True), (3, 0, False), (3, 9, False), (2, 6, False)],
+)
+def test_orientations_without_a_meaning_are_none(save, picture, kind, value, turned):
+    number = struct.pack(">H" if kind == 3 else ">I", value).ljust(4, b"\0")
+    block = b"Exif\0\0MM\0*\0\0\0\x08\0\1" + struct.pack(">HHI", 0x0112, kind, 1) + number
+    image = decode(save(picture, "PNG", exif=block + bytes(4)))
+    assert (image.width, image.height) == (picture.size[::-1] if turned else picture.size)
+    assert bool(image.notes) is turned
 
 
 def test_avif_with_broken_exif_is_decoded(save, picture):

@@ -71,6 +71,16 @@ def test_pipes_sockets_and_devices_do_not_hang(tmp_path):
 
 
 @posix
+def test_what_is_no_file_is_not_even_opened(tmp_path, monkeypatch):
+    # Opening some devices does something, and opening a pipe lets its writer go on.
+    os.mkfifo(tmp_path / "pipe.jpg")
+    opened = []
+    monkeypatch.setattr(os, "open", lambda *arguments: opened.append(arguments))
+    assert code_of(tmp_path / "pipe.jpg") == "unreadable"
+    assert opened == []
+
+
+@posix
 def test_file_without_permission(tmp_path):
     path = tmp_path / "a.jpg"
     path.write_bytes(b"x")

@@ -11,9 +11,10 @@ from aligngemini.cli.progress import progress
 from aligngemini.cli.results import Results, Targets
 from aligngemini.cli.stopping import Stopped, Stopper
 from aligngemini.cli.summary import Summary
+from aligngemini.cores import usable_cores
 from aligngemini.images.sources import Skipped, expand
 from aligngemini.isolation import WorkerStartError
-from aligngemini.runner import DetectorOptions, cpu_count, judge_paths
+from aligngemini.runner import DetectorOptions, judge_paths
 from aligngemini.runtimes.folder import ModelError, open_folder
 
 COUNTED = 10_000  # inputs listed ahead, so that the progress bar knows how many there are
@@ -66,7 +67,7 @@ def _run(
     judged = judge_paths(
         chain(ahead, source),
         options,
-        workers=min(workers or cpu_count(), total or sys.maxsize),
+        workers=min(workers or usable_cores(), total or sys.maxsize),
         timeout=timeout,
         previews=targets.report is not None,
         heatmaps=targets.report is not None,

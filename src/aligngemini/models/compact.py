@@ -166,13 +166,13 @@ class CompactExpert(nn.Module):
 
 
 class CompactGraph(nn.Module):
-    """The exported form: one image's uint8 views in, logit and patch map out."""
+    """The exported form: one image's uint8 views in, logit and what each patch says out."""
 
     def __init__(self, expert: CompactExpert) -> None:
         super().__init__()
         self.expert = expert.eval()
 
-    def forward(self, crops: Tensor, whole: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, crops: Tensor, whole: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Score one image.
 
         Args:
@@ -180,10 +180,11 @@ class CompactGraph(nn.Module):
             whole: (1, W, W, 3) uint8 RGB.
 
         Returns:
-            (1,) logit and (K, h, w) logits of the crops' patches.
+            (1,) logit; (K, h, w) logits of the crops' patches, and their weights before the
+            softmax of `pool`.
         """
         native, native_weights = self.expert.native(crops.permute(0, 3, 1, 2))
         overall, overall_weights = self.expert.whole(whole.permute(0, 3, 1, 2))
         logit = pool(native.reshape(1, -1), native_weights.reshape(1, -1))
         logit = (logit + pool(overall.reshape(1, -1), overall_weights.reshape(1, -1))) / 2
-        return logit, native
+        return logit, native, native_weights

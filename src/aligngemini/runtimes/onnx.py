@@ -1,12 +1,12 @@
 """Running a model folder on ONNX Runtime."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 import onnxruntime
 
+from aligngemini.cores import usable_cores
 from aligngemini.runtimes.folder import ModelError
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -75,10 +75,3 @@ def pick_device(device: str) -> str:
     if device == "cuda" and not has_cuda:
         raise ModelError("this ONNX Runtime has no CUDA; install onnxruntime-gpu, or use cpu")
     return device
-
-
-def usable_cores() -> int:
-    """Cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -15,6 +15,7 @@ from aligngemini.runtimes.onnx import OnnxRuntime
 from aligngemini.training.recipe import CompactRecipe
 
 TOLERANCE = 1e-4
+OUTPUTS = ("logit", "patches", "weights")
 
 UNCALIBRATED = Calibration(
     scale=1.0,
@@ -59,7 +60,7 @@ def export_compact(
         graph,
         _example(recipe, 2),
         input_names=["crops", "whole"],
-        output_names=["logit", "patches"],
+        output_names=list(OUTPUTS),
         dynamic_shapes=({0: torch.export.Dim("crops_count", min=1, max=4096)}, None),
         dynamo=True,
         verbose=False,
@@ -98,7 +99,7 @@ def _example(recipe: CompactRecipe, crops: int) -> tuple[Tensor, Tensor]:
 
 def _check(graph: CompactGraph, weights: Path, inputs: tuple[Tensor, Tensor]) -> None:
     with torch.no_grad():
-        expected = dict(zip(("logit", "patches"), graph(*inputs), strict=True))
+        expected = dict(zip(OUTPUTS, graph(*inputs), strict=True))
     crops, whole = inputs
     got = OnnxRuntime(weights, device="cpu").run(crops=crops.numpy(), whole=whole.numpy())
     for name, tensor in expected.items():

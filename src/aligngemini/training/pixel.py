@@ -90,7 +90,7 @@ def train_compact(
         args=arguments,
         train_dataset=ViewsDataset(pool, kept, recipe.train_crop),
     )
-    trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return expert.eval()
 
 

@@ -110,7 +110,7 @@ def _run_fold(
         return read_predictions(done)
     pool: Pool = build_pool(rows, recipe.pool, work / "pool")
     keep = hold_out(fold.generators, fold.sources)
-    expert = train_compact(recipe, pool, folder / "run", keep=keep)
+    expert = train_compact(recipe, pool, folder / "run", keep=keep, resume=True)
     export_compact(expert, recipe, UNCALIBRATED, "", folder / "model")
     branch = PixelBranch.load(folder / "model", device="cpu", threads=1)
     held_out = [row for row in rows if not keep(row) and kind_of(row) != "pair"]

@@ -1,0 +1,43 @@
+"""OR over the branches, against its definition spelled out."""
+
+import itertools
+
+import pytest
+
+from aligngemini.fusion import FUSIONS, fuse_or
+from aligngemini.verdict import Evidence
+
+LABELS = ("fake", "undecided", "real", None)
+
+
+@pytest.mark.parametrize("labels", list(itertools.product(LABELS, repeat=3)))
+def test_truth_table(labels):
+    branches = {str(k): Evidence(verdict=label) for k, label in enumerate(labels)}
+    strongest = next((label for label in LABELS[:3] if label in labels), None)
+    assert fuse_or(branches) == (strongest, None)
+
+
+@pytest.mark.parametrize("labels", list(itertools.product(LABELS, repeat=2)))
+@pytest.mark.parametrize("scores", list(itertools.product((0.2, 0.9, None), repeat=2)))
+def test_score_is_the_highest_of_those_that_vote(labels, scores):
+    branches = {
+        str(k): Evidence(verdict=label, score=score)
+        for k, (label, score) in enumerate(zip(labels, scores, strict=True))
+    }
+    voted = [s for label, s in zip(labels, scores, strict=True) if label and s is not None]
+    assert fuse_or(branches)[1] == (max(voted) if voted else None)
+
+
+def test_a_score_of_zero_is_a_score():
+    assert fuse_or({"pixel": Evidence(verdict="real", score=0.0)}) == ("real", 0.0)
+
+
+def test_skipped_branches_do_not_vote():
+    branches = {"semantic": Evidence(skipped="off"), "pixel": Evidence(verdict="real", score=0.1)}
+    assert fuse_or(branches) == ("real", 0.1)
+    assert fuse_or({"semantic": Evidence(skipped="off")}) == (None, None)
+    assert fuse_or({}) == (None, None)
+
+
+def test_or_is_known_by_its_name():
+    assert FUSIONS["or"] is fuse_or

@@ -1,0 +1,25 @@
+"""A small study that several modules look at."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fixtures.drawn import png, texture
+from fixtures.training import SIDE, STUDIED, write_set
+
+from aligngemini.datasets.manifest import Row
+from aligngemini.evaluation.predictions import Prediction
+from aligngemini.training import study
+
+
+@pytest.fixture(scope="session")
+def studied(tmp_path_factory) -> Iterator[tuple[list[Row], Path, list[Prediction]]]:
+    """Rows, folder and predictions of a study of a handful of images, one of them broken."""
+    folder = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "SMALL", 2)
+        rows = write_set(folder / "images", 6, pairs=2)
+        broken = folder / "images" / "broken.png"
+        broken.write_bytes(png(texture(SIDE, SIDE))[:200])
+        rows.append(Row(str(broken), "real", source="street"))
+        yield rows, folder / "work", study.run_study(STUDIED, rows, folder / "work")

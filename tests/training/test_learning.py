@@ -1,0 +1,156 @@
+"""Training learns what there is to learn, and nothing where there is nothing."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from fixtures.training import QUICK, RECIPE, write_set
+
+from aligngemini.datasets.manifest import ManifestError, Row
+from aligngemini.datasets.pool import Pool, build_pool
+from aligngemini.evaluation.metrics import auc
+from aligngemini.training.pixel import hold_out, train_compact
+
+
+@pytest.fixture(scope="module")
+def learned_from(tmp_path_factory) -> Pool:
+    folder = tmp_path_factory.mktemp("learned")
+    return build_pool(write_set(folder / "images", 24), RECIPE.pool, folder / "pool", workers=1)
+
+
+@pytest.fixture(scope="module")
+def held_out(tmp_path_factory) -> Pool:
+    folder = tmp_path_factory.mktemp("held-out")
+    rows = write_set(folder / "images", 16, first=100)
+    return build_pool(rows, RECIPE.pool, folder / "pool", workers=1)
+
+
+def scores(expert, pool):
+    with torch.no_grad():
+        result = expert(
+            torch.from_numpy(np.array(pool.crops)).permute(0, 1, 4, 2, 3),
+            torch.from_numpy(np.array(pool.whole)).permute(0, 3, 1, 2),
+        )
+    fake = np.array([row.label == "fake" for row in pool.rows])
+    return {view: (values[~fake].numpy(), values[fake].numpy()) for view, values in result.items()}
+
+
+def weights(expert):
+    return {name: value.clone() for name, value in expert.state_dict().items()}
+
+
+def test_it_learns_in_seconds(learned_from, held_out, tmp_path):
+    expert = train_compact(RECIPE, learned_from, tmp_path)
+    assert not expert.training
+    answers = scores(expert, held_out)
+    assert auc(*answers["logits"]) > 0.9
+    assert auc(*answers["native"]) > 0.9
+
+
+def test_it_learns_nothing_from_labels_that_mean_nothing(learned_from, held_out, tmp_path):
+    # Every other image of each origin is called fake, so that not even chance tells them apart.
+    seen = Counter()
+    rows = []
+    for row in learned_from.rows:
+        seen[row.generator, row.source] += 1
+        label = ("real", "fake")[(seen[row.generator, row.source] - 1) // 2 % 2]
+        rows.append(Row(row.path, label, generator="g" if label == "fake" else "", source="s"))
+    shuffled = replace(learned_from, rows=rows)
+    answers = scores(train_compact(RECIPE, shuffled, tmp_path), held_out)
+    assert 0.3 < auc(*answers["logits"]) < 0.7
+
+
+def test_same_seed_same_weights(learned_from, tmp_path):
+    first, again, other = (
+        weights(train_compact(replace(QUICK, seed=seed), learned_from, tmp_path / str(k)))
+        for k, seed in enumerate((0, 0, 1))
+    )
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path):
+    # Nothing to crop and nothing to mirror: the dice of a view fall anew when a run is resumed.
+    recipe = replace(
+        RECIPE,
+        steps=8,
+        batch_size=4,
+        train_crop=48,
+        native=replace(RECIPE.native, dropout=0.0),
+        whole=replace(RECIPE.whole, dropout=0.0),
+    )
+    pool = mirrored_pool(count=40, crop=48, whole=32)
+    straight = weights(train_compact(recipe, pool, tmp_path / "straight"))
+    at_checkpoint = interrupt_at(4, recipe, pool, tmp_path / "resumed")
+    resumed = weights(train_compact(recipe, pool, tmp_path / "resumed", resume=True))
+    for name, value in straight.items():
+        torch.testing.assert_close(resumed[name], value, rtol=0, atol=1e-6, msg=name)
+    assert any(not torch.equal(at_checkpoint[name], straight[name]) for name in straight)
+
+
+def mirrored_pool(count, crop, whole):
+    rng = np.random.default_rng(0)
+    views = []
+    for shape in ((count, 1, crop, crop // 2, 3), (count, whole, whole // 2, 3)):
+        half = rng.integers(0, 256, shape, dtype=np.uint8)
+        views.append(np.concatenate([half, half[..., ::-1, :]], axis=-2))
+    rows = [Row(str(k), ("real", "fake")[k % 2], generator="g", source="s") for k in range(count)]
+    return Pool(*views, rows=rows, failed={})
+
+
+class StopError(Exception):
+    pass
+
+
+def interrupt_at(step, recipe, pool, work):
+    """Stop a training run after a checkpoint was written; gives the weights it had then."""
+    from safetensors.torch import load_file
+    from transformers import TrainerCallback
+
+    import aligngemini.training.pixel as module
+
+    class Stop(TrainerCallback):
+        def on_step_begin(self, args, state, control, **others):
+            if state.global_step == step:
+                raise StopError
+
+    class StoppedTrainer(module.BalancedTrainer):
+        def __init__(self, **options):
+            super().__init__(**options, callbacks=[Stop()])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "BalancedTrainer", StoppedTrainer)
+        with pytest.raises(StopError):
+            train_compact(recipe, pool, work)
+    return load_file(work / f"checkpoint-{step}" / "model.safetensors")
+
+
+@pytest.mark.parametrize("label", ["real", "fake"])
+def test_a_class_without_images_is_said(learned_from, tmp_path, label):
+    with pytest.raises(ManifestError, match=f"no {label} image to train on"):
+        train_compact(QUICK, learned_from, tmp_path, keep=lambda row: row.label != label)
+
+
+def test_what_is_held_out_is_never_read(learned_from, tmp_path):
+    keep = hold_out({"NEAREST"}, {"street"})
+    poisoned = replace(learned_from, crops=np.array(learned_from.crops))
+    for k, row in enumerate(learned_from.rows):
+        if not keep(row):
+            poisoned.crops[k] = np.random.default_rng(k).integers(0, 256, poisoned.crops[k].shape)
+    first, second = (
+        weights(train_compact(QUICK, pool, tmp_path / name, keep=keep))
+        for name, pool in (("clean", learned_from), ("poisoned", poisoned))
+    )
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_held_out_source_takes_its_pairs_along():
+    photo = Row("a.jpg", "real", source="street")
+    pair = Row("b.png", "fake", generator="taef2", source="street", pair="a.jpg")
+    image = Row("c.png", "fake", generator="flux", source="street")
+    keep = hold_out(generators={"taef2"}, sources={"street"})
+    assert [keep(row) for row in (photo, pair, image)] == [False, False, True]
+    keep = hold_out(generators={"flux", "taef2"}, sources={"garden"})
+    assert [keep(row) for row in (photo, pair, image)] == [True, True, False]
