@@ -1,17 +1,20 @@
 """Training learns what there is to learn, and nothing where there is nothing."""
 
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from fixtures.training import QUICK, RECIPE, write_set
+from transformers import TrainerCallback
 
 from aligngemini.datasets.manifest import ManifestError, Row
 from aligngemini.datasets.pool import Pool, build_pool
 from aligngemini.evaluation.metrics import auc
-from aligngemini.training.pixel import hold_out, train_compact
+from aligngemini.training import pixel
+from aligngemini.training.pixel import hold_out, last_checkpoint, train_compact
 
 
 @pytest.fixture(scope="module")
@@ -83,11 +86,34 @@ def test_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path):
     )
     pool = mirrored_pool(count=40, crop=48, whole=32)
     straight = weights(train_compact(recipe, pool, tmp_path / "straight"))
-    at_checkpoint = interrupt_at(4, recipe, pool, tmp_path / "resumed")
-    resumed = weights(train_compact(recipe, pool, tmp_path / "resumed", resume=True))
+    with steps_watched(stop_before=5) as steps, pytest.raises(StopError):
+        train_compact(recipe, pool, tmp_path / "resumed")
+    assert steps == [1, 2, 3, 4]
+    with steps_watched() as steps:
+        resumed = weights(train_compact(recipe, pool, tmp_path / "resumed", resume=True))
+    assert steps == [5, 6, 7, 8]
     for name, value in straight.items():
         torch.testing.assert_close(resumed[name], value, rtol=0, atol=1e-6, msg=name)
-    assert any(not torch.equal(at_checkpoint[name], straight[name]) for name in straight)
+
+
+def test_finished_run_is_not_trained_further(learned_from, tmp_path):
+    first = weights(train_compact(QUICK, learned_from, tmp_path, resume=True))
+    with steps_watched() as steps:
+        expert = train_compact(QUICK, learned_from, tmp_path, resume=True)
+    assert steps == []
+    assert not expert.training
+    again = weights(expert)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+def test_last_checkpoint_is_the_one_of_most_steps_that_is_whole(tmp_path):
+    assert last_checkpoint(tmp_path / "gone") is None
+    for steps in (9, 100, 20):
+        (tmp_path / f"checkpoint-{steps}").mkdir()
+        (tmp_path / f"checkpoint-{steps}" / "trainer_state.json").write_text("{}")
+    (tmp_path / "checkpoint-200").mkdir()
+    (tmp_path / "checkpoint-200" / "model.safetensors").write_bytes(b"cut short")
+    assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-100"
 
 
 def mirrored_pool(count, crop, whole):
@@ -104,27 +130,24 @@ class StopError(Exception):
     pass
 
 
-def interrupt_at(step, recipe, pool, work):
-    """Stop a training run after a checkpoint was written; gives the weights it had then."""
-    from safetensors.torch import load_file
-    from transformers import TrainerCallback
+@contextmanager
+def steps_watched(stop_before=None):
+    """Gives the numbers of the steps taken; before the one named, training is cut off."""
+    taken = []
 
-    import aligngemini.training.pixel as module
-
-    class Stop(TrainerCallback):
+    class Watch(TrainerCallback):
         def on_step_begin(self, args, state, control, **others):
-            if state.global_step == step:
+            if state.global_step + 1 == stop_before:
                 raise StopError
+            taken.append(state.global_step + 1)
 
-    class StoppedTrainer(module.BalancedTrainer):
+    class WatchedTrainer(pixel.BalancedTrainer):
         def __init__(self, **options):
-            super().__init__(**options, callbacks=[Stop()])
+            super().__init__(**options, callbacks=[Watch()])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "BalancedTrainer", StoppedTrainer)
-        with pytest.raises(StopError):
-            train_compact(recipe, pool, work)
-    return load_file(work / f"checkpoint-{step}" / "model.safetensors")
+        patch.setattr(pixel, "BalancedTrainer", WatchedTrainer)
+        yield taken
 
 
 @pytest.mark.parametrize("label", ["real", "fake"])

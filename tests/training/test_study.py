@@ -11,6 +11,7 @@ from aligngemini.datasets.manifest import ManifestError, Row
 from aligngemini.datasets.pool import kind_of
 from aligngemini.images.decode import decode, read_bytes
 from aligngemini.images.degrade import DELIVERIES
+from aligngemini.models.compact import CompactExpert
 from aligngemini.training import study
 from aligngemini.training.pixel import hold_out
 from aligngemini.training.study import Fold, make_folds, run_study
@@ -120,6 +121,23 @@ def test_second_call_reads_and_does_not_train(studied, monkeypatch):
 
     monkeypatch.setattr(study, "train_compact", trained)
     assert run_study(STUDIED, rows, work) == predictions
+
+
+def test_training_never_sees_what_is_held_out(studied, tmp_path, monkeypatch):
+    rows, _, _ = studied
+    seen = []
+
+    def spy(recipe, pool, work, *, keep, resume):
+        seen.append([row for row in pool.rows if keep(row)])
+        return CompactExpert(recipe.native, recipe.whole)
+
+    monkeypatch.setattr(study, "train_compact", spy)
+    predictions = run_study(STUDIED, rows, tmp_path)
+    for number, (kept, fold) in enumerate(zip(seen, make_folds(rows), strict=True)):
+        held_out = {p.path for p in predictions if p.fold == number}
+        assert held_out.isdisjoint({row.path for row in kept} | {row.pair for row in kept})
+        assert not {row.source for row in kept} & set(fold.sources)
+        assert not {row.generator for row in kept} & set(fold.generators)
 
 
 def test_fold_that_was_not_done_is_done_alone(studied):

@@ -17,7 +17,11 @@ class Branch(Protocol):
     """
 
     name: str
-    fingerprint: str
+
+    @property
+    def fingerprint(self) -> str:
+        """See the class."""
+        ...
 
     def judge(self, images: Sequence[Image], *, heatmaps: bool = False) -> list[Evidence]:
         """Evidence for each image, in order.

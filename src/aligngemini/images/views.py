@@ -70,7 +70,8 @@ def flat_share(pixels: Pixels) -> float:
     About 256 rows, spread evenly, stand for the image.
     """
     rows = pixels[:: max(1, len(pixels) // 256)]
-    return float((rows[:, 1:] == rows[:, :-1]).all(-1).mean())
+    red, green, blue = np.moveaxis(rows[:, 1:] == rows[:, :-1], -1, 0)
+    return float((red & green & blue).mean())
 
 
 def textured_tiles(pixels: Pixels, size: int, count: int, most: int) -> list[Tile]:

@@ -95,8 +95,10 @@ def train_compact(
 
 
 def last_checkpoint(work: Path) -> Path | None:
-    """The checkpoint of the most steps in a folder."""
-    return max(work.glob("checkpoint-*"), key=steps_done, default=None)
+    """The checkpoint of the most steps in a folder, leaving out one that was not written whole."""
+    # The Trainer writes its state after everything else.
+    whole = (state.parent for state in work.glob("checkpoint-*/trainer_state.json"))
+    return max(whole, key=steps_done, default=None)
 
 
 def steps_done(checkpoint: Path) -> int:

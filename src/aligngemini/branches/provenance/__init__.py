@@ -19,7 +19,7 @@ What is absent makes no signal. What is there and cannot be read makes one with 
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from importlib import metadata
+from functools import cached_property
 from pathlib import Path
 
 from aligngemini.branches.provenance.containers import Metadata, read_metadata
@@ -61,9 +61,17 @@ class ProvenanceBranch:
         """
         authorities = None if trust is None else read_trust(trust)
         self._credentials = CredentialReader(authorities)
-        self.fingerprint = f"rules-{RULES_VERSION}+c2pa-{metadata.version('c2pa-python')}"
-        if authorities is not None:
-            self.fingerprint += f"+trust-{hashlib.sha256(authorities.encode()).hexdigest()[:12]}"
+        self._authorities = authorities
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """See the class."""
+        from importlib import metadata  # noqa: PLC0415 - slower to import than a photo is to read
+
+        text = f"rules-{RULES_VERSION}+c2pa-{metadata.version('c2pa-python')}"
+        if self._authorities is not None:
+            text += f"+trust-{hashlib.sha256(self._authorities.encode()).hexdigest()[:12]}"
+        return text
 
     def judge(self, images: Sequence[Image], *, heatmaps: bool = False) -> list[Evidence]:
         """Evidence for each image, in order. Never raises, whatever the bytes.
