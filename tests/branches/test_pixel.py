@@ -49,6 +49,16 @@ def test_label_follows_the_thresholds(branch):
     assert all(e.ms > 0 for e in evidence)
 
 
+@pytest.mark.parametrize("grey", [110, 121, 133, 140, 152])
+def test_score_just_below_a_threshold_stays_below(branch, tmp_path, grey):
+    pixels = striped(40, 40, grey)
+    score = score_of(branch.logit(pixels))
+    above = brightness_folder(tmp_path / "above", threshold=math.nextafter(score, 1))
+    at = brightness_folder(tmp_path / "at", threshold=score)
+    verdicts = [PixelBranch.load(f).judge([Image(pixels)])[0].verdict for f in (above, at)]
+    assert verdicts == ["undecided", "fake"]
+
+
 def test_logit_rests_on_the_textured_crops_and_the_whole(branch):
     pixels = flat(96, 128, 30)
     pixels[32:64, 64:96] = texture(32, 32, seed=1)

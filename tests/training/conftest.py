@@ -1,6 +1,5 @@
 """A small study that several modules look at."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,15 +10,24 @@ from aligngemini.datasets.manifest import Row
 from aligngemini.evaluation.predictions import Prediction
 from aligngemini.training import study
 
+Study = tuple[list[Row], Path, list[Prediction]]
+
 
 @pytest.fixture(scope="session")
-def studied(tmp_path_factory) -> Iterator[tuple[list[Row], Path, list[Prediction]]]:
+def study_done(tmp_path_factory) -> Study:
     """Rows, folder and predictions of a study of a handful of images, one of them broken."""
     folder = tmp_path_factory.mktemp("study")
+    rows = write_set(folder / "images", 6, pairs=2)
+    broken = folder / "images" / "broken.png"
+    broken.write_bytes(png(texture(SIDE, SIDE))[:200])
+    rows.append(Row(str(broken), "real", source="street"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(study, "SMALL", 2)
-        rows = write_set(folder / "images", 6, pairs=2)
-        broken = folder / "images" / "broken.png"
-        broken.write_bytes(png(texture(SIDE, SIDE))[:200])
-        rows.append(Row(str(broken), "real", source="street"))
-        yield rows, folder / "work", study.run_study(STUDIED, rows, folder / "work")
+        return rows, folder / "work", study.run_study(STUDIED, rows, folder / "work")
+
+
+@pytest.fixture
+def studied(study_done, monkeypatch) -> Study:
+    """The same, for tests that go on with it."""
+    monkeypatch.setattr(study, "SMALL", 2)
+    return study_done

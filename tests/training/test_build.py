@@ -12,16 +12,19 @@ from aligngemini.datasets.manifest import Row, write_manifest
 from aligngemini.evaluation.holdout import fit_thresholds, held_out_figures, mean_over_generators
 from aligngemini.evaluation.predictions import read_predictions
 from aligngemini.runtimes.folder import open_folder
+from aligngemini.training import study
 from aligngemini.training.compact import build_compact, training_counts
 
 
 @pytest.fixture(scope="module")
-def built(studied, tmp_path_factory):
+def built(study_done, tmp_path_factory):
     """The folder built on the study's work, and its fingerprint."""
-    rows, work, _ = studied
+    rows, work, _ = study_done
     folder = tmp_path_factory.mktemp("built")
     write_manifest(rows, folder / "images.csv")
-    fingerprint = build_compact(STUDIED, folder / "images.csv", folder / "model", work)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "SMALL", 2)
+        fingerprint = build_compact(STUDIED, folder / "images.csv", folder / "model", work)
     return folder, fingerprint
 
 

@@ -108,7 +108,8 @@ class PixelBranch:
     def _judge_one(self, image: Image, heatmaps: bool) -> Evidence:
         start = time.perf_counter()
         calibration = self.folder.calibration
-        logit = np.float32(self.logit(image.pixels))
+        # In float64, as the thresholds were set: in float32 the photo just below one may reach it.
+        logit = self.logit(image.pixels)
         if not np.isfinite(logit):
             # NaN compares false with every threshold: it would pass for `undecided`.
             problem = Problem("internal", f"the pixel expert's answer is no number: {logit}")

@@ -6,7 +6,6 @@ beforehand lets every run, and every fold of a leave-one-out study, share them.
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as PILImage
 
+from aligngemini.cores import usable_cores
 from aligngemini.datasets.manifest import Row
 from aligngemini.images.decode import decode, read_bytes
 from aligngemini.images.degrade import FILTERS, deliver, reencode
@@ -161,8 +161,7 @@ def _draw_pool(rows: Sequence[Row], config: PoolConfig, folder: Path, workers: i
 def _drawn(
     rows: Sequence[Row], config: PoolConfig, workers: int | None
 ) -> Iterator[list[Views] | str]:
-    workers = workers or os.cpu_count() or 1
-    with ProcessPoolExecutor(workers) as executor:
+    with ProcessPoolExecutor(workers or usable_cores()) as executor:
         yield from executor.map(partial(_draw_row, config), enumerate(rows), chunksize=4)
 
 

@@ -94,15 +94,15 @@ def fit_thresholds(predictions: Sequence[Prediction]) -> Thresholds:
         [p for p in predictions if p.delivery == delivery]
         for delivery in dict.fromkeys(p.delivery for p in predictions)
     ]
-    fake = max(threshold_at(logits(part, "real"), FALSE_ALARM_RATE) for part in parts)
+
+    def scores(part: Sequence[Prediction], label: str) -> np.ndarray:
+        return np.array([sigmoid(scale * logit + bias) for logit in logits(part, label)])
+
+    # Of the scores, not the logits: the step above a logit is lost on its way to a score.
+    fake = max(threshold_at(scores(part, "real"), FALSE_ALARM_RATE) for part in parts)
     # The mirror image: with the sign turned, fakes are what may rarely reach the threshold.
-    real = min(-threshold_at(-logits(part, "fake"), MISS_RATE) for part in parts)
-    return Thresholds(
-        scale=scale,
-        bias=bias,
-        fake=sigmoid(scale * fake + bias),
-        real=sigmoid(scale * min(real, fake) + bias),
-    )
+    real = min(-threshold_at(-scores(part, "fake"), MISS_RATE) for part in parts)
+    return Thresholds(scale=scale, bias=bias, fake=fake, real=min(real, fake))
 
 
 def verdict_shares(

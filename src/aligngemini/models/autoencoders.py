@@ -72,9 +72,8 @@ class Taef2(nn.Module):
         """
         model = cls()
         for part in ("encoder", "decoder"):
-            weights = torch.load(
-                folder / f"taef2_{part}.pth", weights_only=True, map_location="cpu"
-            )
+            file = folder / f"taef2_{part}.pth"
+            weights = torch.load(file, weights_only=True, map_location="cpu")
             getattr(model, part).load_state_dict(weights)
         return model.float().eval()
 

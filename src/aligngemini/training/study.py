@@ -7,7 +7,6 @@ size), both classes alike.
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -17,6 +16,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from aligngemini.branches.pixel import PixelBranch
+from aligngemini.cores import usable_cores
 from aligngemini.datasets.manifest import ManifestError, Row
 from aligngemini.datasets.pool import Pool, build_pool, kind_of
 from aligngemini.evaluation.predictions import Prediction, read_predictions, write_predictions
@@ -149,4 +149,4 @@ def _groups(names: Iterable[str]) -> list[tuple[str, ...]]:
 def _share_cores(jobs: int) -> None:
     import torch  # noqa: PLC0415 - in the child, before it trains
 
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
+    torch.set_num_threads(max(1, usable_cores() // jobs))
