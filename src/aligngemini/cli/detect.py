@@ -16,8 +16,8 @@ EPILOG = """what a verdict means (in records: fake, undecided, real):
       The score reached the threshold, which is set so that few photos do, or a
       trusted signature in the file says so.
   undecided
-      The score lies between the two thresholds: more than a photo usually shows,
-      too little for an accusation. Read it as neither.
+      The score lies between the two thresholds, where photos and AI images are
+      both common. Read it as neither.
   no sign of AI generation found
       No more than that. Nobody can prove a photo real.
 

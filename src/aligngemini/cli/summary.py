@@ -69,7 +69,7 @@ class Summary:
         return lines
 
     def _undecided(self) -> str:
-        text = "Undecided: more than a photo usually shows, too little to call it AI-generated"
+        text = "Undecided: photos and AI images both score like this, and it counts for neither"
         scales = (
             f"{name} score from {words.number(low, high)} up to {words.number(high, low)}"
             for name, (low, high) in self.thresholds.items()

@@ -48,6 +48,7 @@ def main(arguments: Sequence[str]) -> int:
         )
         return WRONG_USE
     from aligngemini.datasets.manifest import ManifestError
+    from aligngemini.settings import SettingsError
     from aligngemini.training.export import ExportError
     from aligngemini.training.recipe import RecipeError, load_recipe
 
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
         recipe = load_recipe(given.recipe, steps=given.steps, seed=given.seed)
         work = given.work or given.out.with_name(given.out.name + "-work")
         fingerprint = build_compact(recipe, given.manifest, given.out, work, jobs=given.jobs)
-    except (ManifestError, RecipeError, ExportError) as error:
+    except (ManifestError, RecipeError, SettingsError, ExportError) as error:
         print(f"aligngemini train: {error}", file=sys.stderr)
         return WRONG_USE
     print(f"{given.out}: {fingerprint}; the measured figures are in {given.out / 'card.md'}")

@@ -19,7 +19,8 @@ from PIL import Image as PILImage
 from aligngemini.cores import usable_cores
 from aligngemini.datasets.manifest import Row
 from aligngemini.images.decode import decode, read_bytes
-from aligngemini.images.degrade import FILTERS, deliver, reencode
+from aligngemini.images.degrade import deliver, reencode
+from aligngemini.images.filters import FILTERS
 from aligngemini.images.item import ImageError
 from aligngemini.images.views import pad_to, texture
 

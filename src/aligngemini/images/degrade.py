@@ -14,16 +14,9 @@ import numpy.typing as npt
 from PIL import Image as PILImage
 from PIL import ImageFilter
 
-Pixels = npt.NDArray[np.uint8]
+from aligngemini.images.filters import FILTERS
 
-FILTERS = {
-    "nearest": PILImage.Resampling.NEAREST,
-    "box": PILImage.Resampling.BOX,
-    "bilinear": PILImage.Resampling.BILINEAR,
-    "hamming": PILImage.Resampling.HAMMING,
-    "bicubic": PILImage.Resampling.BICUBIC,
-    "lanczos": PILImage.Resampling.LANCZOS,
-}
+Pixels = npt.NDArray[np.uint8]
 
 
 def reencode(

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as PILImage
 
-from aligngemini.images.degrade import FILTERS
+from aligngemini.images.filters import FILTERS
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -3,11 +3,10 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
-from aligngemini.images.degrade import FILTERS
+from aligngemini.images.filters import FILTERS
 from aligngemini.settings import SettingsError, from_mapping
 
 T = TypeVar("T")
@@ -101,8 +100,8 @@ class ModelFolder:
 
 def shipped_models() -> dict[str, Path]:
     """Folders of the models inside the package, by the name users give."""
-    assets = Path(str(files("aligngemini.assets")))
-    return {"compact": assets / "compact-v1"}
+    # Not importlib.resources, which takes longer to import than the weights to read.
+    return {"compact": Path(__file__).parents[1] / "assets" / "compact-v1"}
 
 
 def open_folder(model: str | Path) -> ModelFolder:
