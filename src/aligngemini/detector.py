@@ -11,7 +11,7 @@ from PIL import Image as PILImage
 from aligngemini.branches.base import Branch
 from aligngemini.fusion import FUSIONS
 from aligngemini.images.decode import Limits, decode, from_pil, read_bytes
-from aligngemini.images.item import Image, ImageError
+from aligngemini.images.item import Image, ImageError, digest
 from aligngemini.verdict import Evidence, Problem, Verdict
 
 ImageInput: TypeAlias = "str | Path | bytes | PILImage.Image | npt.NDArray[np.uint8] | Image"
@@ -137,8 +137,7 @@ class Detector:
 
     def failed(self, path: str, problem: Problem, data: bytes = b"") -> Verdict:
         """The record of an input that could not be judged."""
-        sha256 = Image(np.empty((0, 0, 3), np.uint8), data=data).sha256
-        return Verdict(path=path, sha256=sha256, fusion=self.fusion, error=problem)
+        return Verdict(path=path, sha256=digest(data), fusion=self.fusion, error=problem)
 
     def _verdict(self, image: Image, evidence: dict[str, Evidence]) -> Verdict:
         label, score = FUSIONS[self.fusion](evidence)

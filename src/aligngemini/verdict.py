@@ -168,6 +168,14 @@ class Verdict:
         return json.dumps(self.to_dict(), allow_nan=False)
 
 
+def calibrated(logit: Any, scale: float, bias: float) -> Any:
+    """P(fake) of a logit, or of an array of them, in float64 where the logits are.
+
+    Thresholds are set on what this gives and compared with what it gives, to the last digit.
+    """
+    return 1 / (1 + np.exp(-np.clip(logit * scale + bias, -30, 30)))
+
+
 def label_for(score: float, threshold: float, threshold_real: float) -> Label:
     """The label of a score: `fake` from `threshold` up, `real` below `threshold_real`."""
     if score >= threshold:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aligngemini.images.sources import Item, Skipped, expand, printable
+from aligngemini.images.sources import Item, Skipped, expand
 from aligngemini.verdict import Verdict
 
 posix = pytest.mark.skipif(os.name != "posix", reason="pipes and permissions of POSIX")
@@ -191,14 +191,7 @@ def test_names_that_are_no_utf8_survive():
     touch(name)
     piped = io.TextIOWrapper(io.BytesIO(b"d/caf\xe9.jpg\r\n"), encoding="utf-8", errors="strict")
     assert paths("d") == paths(name) == paths("-", stdin=piped) == [name]
-    assert printable(name) == "d/caf\\udce9.jpg"
     assert json.loads(Verdict(path=name).to_json())["path"] == name
-
-
-def test_printable_shows_what_a_terminal_would_obey():
-    assert printable("a\x1b[2J\nb\r.jpg") == "a\\x1b[2J\\nb\\r.jpg"
-    assert printable("Übung 日本 [1].jpg") == "Übung 日本 [1].jpg"
-    printable("\udcff\u202e").encode("utf-8")
 
 
 def test_items_are_plain_values():

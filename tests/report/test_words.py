@@ -121,3 +121,10 @@ def test_what_cannot_be_seen_is_spelled_out(text, shown):
 @given(st.text(st.characters()))
 def test_printable_text_can_be_written(text):
     words.printable(text).encode()
+
+
+def test_printable_shows_what_a_terminal_would_obey():
+    assert words.printable("a\x1b[2J\nb\r.jpg") == "a\\x1b[2J\\nb\\r.jpg"
+    assert words.printable("Übung 日本 [1].jpg") == "Übung 日本 [1].jpg"
+    assert words.printable("d/caf\udce9.jpg") == "d/caf\\udce9.jpg"
+    words.printable("\udcff\u202e").encode("utf-8")

@@ -12,7 +12,7 @@ from aligngemini.images.item import Image
 from aligngemini.images.views import Tile, cut, flat_share, grid, pad_to, textured_tiles, whole
 from aligngemini.runtimes.folder import ModelError, ModelFolder, open_folder
 from aligngemini.runtimes.onnx import OnnxRuntime
-from aligngemini.verdict import Evidence, Problem, label_for
+from aligngemini.verdict import Evidence, Problem, calibrated, label_for
 
 FLAT_SHARE = 0.7  # no photo of the development data reaches 0.66
 RIM = 8  # one patch in so many, at each side of a tile, saw beyond the tile's border
@@ -131,7 +131,7 @@ class PixelBranch:
     def _calibrated(self, logit: Any) -> Any:
         """P(fake) of a logit, or of an array of them."""
         calibration = self.folder.calibration
-        return 1 / (1 + np.exp(-np.clip(logit * calibration.scale + calibration.bias, -30, 30)))
+        return calibrated(logit, calibration.scale, calibration.bias)
 
 
 def _check_views(folder: ModelFolder, runtime: OnnxRuntime) -> None:

@@ -14,15 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image as PILImage
 
 from aligngemini.cores import usable_cores
 from aligngemini.datasets.manifest import Row
 from aligngemini.images.decode import decode, read_bytes
 from aligngemini.images.degrade import deliver, reencode
-from aligngemini.images.filters import FILTERS
 from aligngemini.images.item import ImageError
-from aligngemini.images.views import pad_to, texture
+from aligngemini.images.views import pad_to, texture, whole
 
 Pixels = npt.NDArray[np.uint8]
 Views = tuple[Pixels, Pixels]
@@ -101,9 +99,7 @@ def draw_views(pixels: Pixels, config: PoolConfig, rng: np.random.Generator) -> 
     padded = pad_to(pixels, size)
     crops = np.stack([_better_crop(padded, size, rng) for _ in range(config.crops)])
     side = int(min(pixels.shape[:2]) * rng.uniform(0.75, 1.0))
-    square = PILImage.fromarray(_random_square(pixels, side, rng))
-    whole = square.resize((config.whole_size,) * 2, FILTERS["bilinear"], reducing_gap=2.0)
-    return crops, np.asarray(whole)
+    return crops, whole(_random_square(pixels, side, rng), config.whole_size)
 
 
 def _better_crop(pixels: Pixels, size: int, rng: np.random.Generator) -> Pixels:

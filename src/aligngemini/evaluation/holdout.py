@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 
 from aligngemini.evaluation.metrics import Interval, auc, bootstrap, recall_at, threshold_at
 from aligngemini.evaluation.predictions import Prediction
-from aligngemini.verdict import Label, label_for
+from aligngemini.verdict import Label, calibrated, label_for
 
 VERDICTS: tuple[Label, ...] = ("fake", "undecided", "real")
 FALSE_ALARM_RATE = 0.01
@@ -96,7 +96,7 @@ def fit_thresholds(predictions: Sequence[Prediction]) -> Thresholds:
     ]
 
     def scores(part: Sequence[Prediction], label: str) -> np.ndarray:
-        return np.array([sigmoid(scale * logit + bias) for logit in logits(part, label)])
+        return np.asarray(calibrated(logits(part, label), scale, bias))
 
     # Of the scores, not the logits: the step above a logit is lost on its way to a score.
     fake = max(threshold_at(scores(part, "real"), FALSE_ALARM_RATE) for part in parts)
@@ -110,14 +110,9 @@ def verdict_shares(
 ) -> dict[Label, float]:
     """Which verdicts the held-out images of one class get at these thresholds, as shares of 1."""
     part = logits([p for p in predictions if p.delivery == delivery], label)
-    scores = [sigmoid(thresholds.scale * logit + thresholds.bias) for logit in part]
+    scores = calibrated(part, thresholds.scale, thresholds.bias)
     verdicts = [label_for(score, thresholds.fake, thresholds.real) for score in scores]
     return {verdict: verdicts.count(verdict) / len(verdicts) for verdict in VERDICTS}
-
-
-def sigmoid(logit: float) -> float:
-    """Of one number."""
-    return float(1 / (1 + np.exp(-logit)))
 
 
 def logits(predictions: Sequence[Prediction], label: str) -> np.ndarray:

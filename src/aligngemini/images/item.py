@@ -28,6 +28,11 @@ class ImageError(Exception):
         return Problem(self.code, self.message)
 
 
+def digest(data: bytes) -> str | None:
+    """SHA-256 of a file's bytes, lower-case hex; None where there are none."""
+    return hashlib.sha256(data).hexdigest() if data else None
+
+
 @dataclass(frozen=True)
 class Image:
     """A decoded image.
@@ -60,4 +65,4 @@ class Image:
     @cached_property
     def sha256(self) -> str | None:
         """Hex digest of the file's bytes; None for pixels that never were a file."""
-        return hashlib.sha256(self.data).hexdigest() if self.data else None
+        return digest(self.data)

@@ -28,7 +28,7 @@ class Item:
 
     Attributes:
         path: As the user named it, or the folder's name joined with the file's. Bytes of a name
-            that are not UTF-8 are surrogates, as everywhere in Python; see `printable`.
+            that are not UTF-8 are surrogates, as everywhere in Python.
         problem: Why there is nothing to read there, or None.
     """
 
@@ -83,17 +83,6 @@ def expand(
                 yield from _expand_path(line, skipped, patterns=False)
         else:
             yield from _expand_path(name, skipped, patterns=True)
-
-
-def printable(path: str) -> str:
-    r"""A path that can go to any terminal: what does not print is shown as `\x1b` or `\udcff`.
-
-    Args:
-        path: Any file name, control characters and undecodable bytes included.
-    """
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in path
-    )
 
 
 def _lines(stdin: TextIO) -> Iterator[str]:
