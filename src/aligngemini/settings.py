@@ -3,7 +3,8 @@
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
@@ -26,7 +27,7 @@ def from_mapping(kind: type[T], values: Any, *, inside: str = "") -> T:
 
     Args:
         kind: A dataclass whose fields are `int`, `float`, `str`, `bool`, `tuple[X, ...]`,
-            `dict[str, X]` or such dataclasses themselves.
+            `dict[str, X]`, `X | None` or such dataclasses themselves.
         values: What the file holds. Whole numbers pass for `float`, lists for tuples.
         inside: Name of the setting that these values are the value of.
 
@@ -58,6 +59,9 @@ def _fit(kind: Any, value: Any, name: str) -> Any:
     if is_dataclass(kind):
         return from_mapping(kind, value, inside=name)  # type: ignore[arg-type]  # a class, not an instance
     origin = get_origin(kind) or kind
+    if origin in (Union, UnionType):
+        (kind,) = set(get_args(kind)) - {NoneType}
+        return None if value is None else _fit(kind, value, name)
     if origin is tuple and isinstance(value, list | tuple):
         return tuple(_fit(get_args(kind)[0], item, name) for item in value)
     if origin is dict and isinstance(value, Mapping):
@@ -65,7 +69,7 @@ def _fit(kind: Any, value: Any, name: str) -> Any:
         return {str(key): _fit(item_kind, item, f"{name}.{key}") for key, item in value.items()}
     # By type, for True is an int to Python.
     if origin is float and type(value) in (int, float) and math.isfinite(value):
-        return float(value)
-    if origin is not float and type(value) is origin:
-        return value
-    raise SettingsError(f"{name} must be {_WORDS[origin]}, not {value!r}")
+        value = float(value)
+    elif origin is float or type(value) is not origin:
+        raise SettingsError(f"{name} must be {_WORDS[origin]}, not {value!r}")
+    return value

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as PILImage
 
-from aligngemini.branches.pixel import HEATMAP_TILES, PixelBranch
+from aligngemini.branches.pixel import PixelBranch
+from aligngemini.branches.pixel.crops_and_whole import HEATMAP_TILES
 from aligngemini.images.item import Image
 from aligngemini.runtimes.folder import ModelError, open_folder, seal_folder
 from aligngemini.runtimes.onnx import OnnxRuntime
@@ -159,7 +160,7 @@ def test_graph_that_takes_other_views_is_refused(tmp_path):
     folder = brightness_folder(tmp_path / "model")
     write_graph(folder / "model.onnx", crop_size=64, whole_size=16)
     seal_folder(folder)
-    with pytest.raises(ModelError, match=r"takes .*64.*preprocess\.json makes .*32"):
+    with pytest.raises(ModelError, match=r"take .*64.*preprocess\.json makes .*32"):
         PixelBranch.load(folder)
 
 
@@ -179,7 +180,7 @@ def test_heatmap_fades_patches_that_hardly_count(tmp_path):
             return outputs
 
     folder = open_folder(brightness_folder(tmp_path / "model"))
-    branch = PixelBranch(folder, Weighing(folder.weights, device="cpu", threads=1))
+    branch = PixelBranch(folder, Weighing(folder.onnx, device="cpu", threads=1))
     heatmap = branch.heatmap(flat(CROP, CROP, 160))
     assert heatmap[:, :2].max() < 0.001
     assert heatmap[:, 2:] == pytest.approx(score_of((160 - 127.5) * GAIN), abs=GAUGE)
@@ -196,6 +197,6 @@ def test_heatmap_does_not_show_the_borders_of_tiles(tmp_path):
             return outputs
 
     folder = open_folder(brightness_folder(tmp_path / "model", crop_size=128))
-    branch = PixelBranch(folder, Bordered(folder.weights, device="cpu", threads=1))
+    branch = PixelBranch(folder, Bordered(folder.onnx, device="cpu", threads=1))
     heatmap = branch.heatmap(flat(256, 256, 100))
     assert heatmap.max() == pytest.approx(score_of((100 - 127.5) * GAIN), abs=GAUGE)

@@ -7,14 +7,15 @@ import pytest
 from fixtures.models import CALIBRATION, PREPROCESS, brightness_folder
 
 from aligngemini.runtimes.folder import (
-    PARTS,
     Calibration,
     ModelError,
-    Preprocess,
     open_folder,
     seal_folder,
     shipped_models,
 )
+from aligngemini.runtimes.preprocess import preprocess_from
+
+PARTS = ("model.onnx", "preprocess.json", "calibration.json")
 
 
 @pytest.fixture
@@ -32,9 +33,9 @@ def test_opened_folder_is_what_was_sealed(folder):
     model = open_folder(folder)
     assert model.name == "brightness"
     assert model.fingerprint == seal_folder(folder)
-    assert model.preprocess == Preprocess(**PREPROCESS)
+    assert model.preprocess == preprocess_from(PREPROCESS)
     assert model.calibration == Calibration(**CALIBRATION)
-    assert model.weights.is_file()
+    assert model.onnx.is_file()
     assert open_folder(str(folder)) == model
 
 

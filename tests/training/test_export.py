@@ -18,7 +18,7 @@ from aligngemini.runtimes.onnx import OnnxRuntime
 from aligngemini.training import export
 from aligngemini.training.export import UNCALIBRATED, ExportError, export_compact
 
-CALIBRATION = Calibration(1.2, -0.3, 0.8, 0.4, 0.01, 0.05, "drawn images")
+CALIBRATION = Calibration(1.2, -0.3, 0.8, 0.4, "drawn images", 0.01, 0.05)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_folder_holds_what_was_asked(folder):
     assert model.calibration == CALIBRATION
     views = model.preprocess
     assert (views.crop_size, views.crops, views.grid, views.whole_size) == (48, 2, 2, 32)
-    assert (views.whole_filter, views.decoder) == ("bilinear", "pillow")
+    assert (views.kind, views.whole_filter) == ("crops-and-whole", "bilinear")
     assert (folder / "card.md").read_text() == "# A card\n"
 
 

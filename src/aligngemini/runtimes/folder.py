@@ -2,52 +2,27 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from aligngemini.images.filters import FILTERS
+from aligngemini.runtimes.preprocess import Preprocess, preprocess_from, preprocess_to
 from aligngemini.settings import SettingsError, from_mapping
 
 T = TypeVar("T")
 
-PARTS = ("model.onnx", "preprocess.json", "calibration.json")
+ONNX, SAFETENSORS, CONFIG = "model.onnx", "model.safetensors", "config.json"
+PREPROCESS, CALIBRATION = "preprocess.json", "calibration.json"
 HASHES = "hashes.json"
+SETTINGS = (PREPROCESS, CALIBRATION)
+EXPORTED_FROM = "exported_from"
+"""In the hashes of an export: those of the weights it gives the same numbers as."""
 
 
 class ModelError(Exception):
     """A model that cannot be used; the message says what is wrong and what to do."""
-
-
-@dataclass(frozen=True)
-class Preprocess:
-    """How an image becomes the model's input: data, so that training and detection cannot drift.
-
-    Attributes:
-        kind: Which pair of views the model takes; `crops-and-whole` is the only one so far.
-        crop_size: Side of a native crop, pixels.
-        crops: How many of the most textured crops the score rests on.
-        grid: Crops along each axis at the most, among which those are chosen.
-        whole_size: Side of the whole view, pixels.
-        whole_filter: Pillow's resampling filter for the whole view.
-        decoder: Codec library the pixels have to come from.
-    """
-
-    kind: str
-    crop_size: int
-    crops: int
-    grid: int
-    whole_size: int
-    whole_filter: str
-    decoder: str = "pillow"
-
-    def __post_init__(self) -> None:
-        if self.kind != "crops-and-whole" or self.decoder != "pillow":
-            raise SettingsError(f"views of kind {self.kind!r}, decoded by {self.decoder!r}")
-        if self.whole_filter not in FILTERS:
-            raise SettingsError(f"whole_filter {self.whole_filter!r}; known: {', '.join(FILTERS)}")
-        if min(self.crop_size, self.crops, self.grid, self.whole_size) < 1:
-            raise SettingsError("crop_size, crops, grid and whole_size must be 1 at least")
 
 
 @dataclass(frozen=True)
@@ -59,18 +34,19 @@ class Calibration:
         bias: Added after it.
         threshold: Scores from here up are `fake`.
         threshold_real: Scores below are `real`; between the two, `undecided`.
-        false_alarm_rate: Share of held-out photos at or above `threshold`.
-        miss_rate: Share of held-out AI images below `threshold_real`.
         fitted_on: In words, the images these numbers come from.
+        false_alarm_rate: Share of held-out photos at or above `threshold`; None where nobody
+            measured it.
+        miss_rate: Share of held-out AI images below `threshold_real`; None likewise.
     """
 
     scale: float
     bias: float
     threshold: float
     threshold_real: float
-    false_alarm_rate: float
-    miss_rate: float
     fitted_on: str
+    false_alarm_rate: float | None = None
+    miss_rate: float | None = None
 
     def __post_init__(self) -> None:
         if not self.scale > 0:
@@ -84,18 +60,25 @@ class Calibration:
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A checked model folder."""
+    """A checked model folder.
+
+    Attributes:
+        path: Where it lies.
+        name: The folder's own.
+        fingerprint: See `fingerprint`.
+        preprocess: How an image becomes the model's input.
+        calibration: How a logit becomes a label.
+        onnx: The exported graph, or None.
+        safetensors: The weights for PyTorch, or None; at least one of the two is there.
+    """
 
     path: Path
     name: str
     fingerprint: str
     preprocess: Preprocess
     calibration: Calibration
-
-    @property
-    def weights(self) -> Path:
-        """The ONNX file."""
-        return self.path / "model.onnx"
+    onnx: Path | None
+    safetensors: Path | None
 
 
 def shipped_models() -> dict[str, Path]:
@@ -119,7 +102,8 @@ def open_folder(model: str | Path) -> ModelFolder:
         names = ", ".join(shipped_models())
         raise ModelError(f"no model named or at {model}; give one of: {names}, or a model folder")
     hashes = _read_json(path / HASHES)
-    for part in PARTS:
+    parts = _parts(path)
+    for part in parts:
         if hashes.get(part) != sha256_file(path / part):
             raise ModelError(
                 f"{path / part} does not match {HASHES}: the folder is damaged or edited"
@@ -128,21 +112,49 @@ def open_folder(model: str | Path) -> ModelFolder:
         path=path,
         name=path.name,
         fingerprint=fingerprint(hashes),
-        preprocess=_parse(Preprocess, path / "preprocess.json"),
-        calibration=_parse(Calibration, path / "calibration.json"),
+        preprocess=_parse(preprocess_from, path / PREPROCESS),
+        calibration=_parse(partial(from_mapping, Calibration), path / CALIBRATION),
+        onnx=path / ONNX if ONNX in parts else None,
+        safetensors=path / SAFETENSORS if SAFETENSORS in parts else None,
     )
 
 
-def seal_folder(path: Path) -> str:
-    """Write the hashes of a finished model folder; returns its fingerprint."""
-    hashes = {part: sha256_file(path / part) for part in PARTS}
-    (path / HASHES).write_text(json.dumps(hashes, indent=2) + "\n")
+def write_settings(path: Path, preprocess: Preprocess, calibration: Calibration) -> None:
+    """Write the settings of a model folder."""
+    for name, values in (
+        (PREPROCESS, preprocess_to(preprocess)),
+        (CALIBRATION, asdict(calibration)),
+    ):
+        (path / name).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def seal_folder(path: Path, *, exported_from: str | None = None) -> str:
+    """Write the hashes of a finished model folder; returns its fingerprint.
+
+    Args:
+        path: The folder, its other parts complete.
+        exported_from: SHA-256 of the weights whose numbers its ONNX file gives, where those stay
+            behind: the fingerprint goes along.
+
+    Raises:
+        ModelError: A part is missing.
+    """
+    hashes = {part: sha256_file(path / part) for part in _parts(path)}
+    if exported_from is not None:
+        hashes[EXPORTED_FROM] = exported_from
+    (path / HASHES).write_text(json.dumps(hashes, indent=2) + "\n", encoding="utf-8")
     return fingerprint(hashes)
 
 
 def fingerprint(hashes: dict[str, str]) -> str:
-    """Twelve hex digits that change whenever weights, preprocessing or thresholds do."""
-    joined = "".join(hashes[part] for part in PARTS)
+    """Twelve hex digits that change whenever weights, preprocessing or thresholds do.
+
+    An export has the fingerprint of the weights it came from: the numbers are the same.
+    """
+    weights = next(
+        hashes[name] for name in (EXPORTED_FROM, SAFETENSORS, ONNX) if hashes.get(name) is not None
+    )
+    joined = weights + "".join(hashes[name] for name in SETTINGS)
     return hashlib.sha256(joined.encode()).hexdigest()[:12]
 
 
@@ -152,10 +164,27 @@ def sha256_file(path: Path) -> str:
     Raises:
         ModelError: The file is not there or cannot be read.
     """
+    hasher = hashlib.sha256()
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                hasher.update(block)
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}") from error
+    return hasher.hexdigest()
+
+
+def _parts(path: Path) -> list[str]:
+    """What a folder must hold for the weights it has.
+
+    Raises:
+        ModelError: It has no weights.
+    """
+    weights = [name for name in (ONNX, SAFETENSORS) if (path / name).is_file()]
+    if not weights:
+        raise ModelError(f"cannot read {path / ONNX} or {SAFETENSORS}: {path} holds no weights")
+    config = [CONFIG] if SAFETENSORS in weights else []
+    return [*weights, *config, *SETTINGS]
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -170,8 +199,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def _parse(kind: type[T], path: Path) -> T:
+def _parse(reader: Callable[[dict[str, Any]], T], path: Path) -> T:
     try:
-        return from_mapping(kind, _read_json(path))
+        return reader(_read_json(path))
     except SettingsError as error:
         raise ModelError(f"{path} does not fit this version: {error}") from error

@@ -1,4 +1,4 @@
-"""Running a model folder on ONNX Runtime."""
+"""Running an exported graph on ONNX Runtime."""
 
 from pathlib import Path
 from typing import Any
@@ -67,11 +67,15 @@ def pick_device(device: str) -> str:
     Raises:
         ModelError: The name is unknown, or this ONNX Runtime has no CUDA.
     """
-    has_cuda = PROVIDERS["cuda"] in onnxruntime.get_available_providers()
     if device == "auto":
-        return "cuda" if has_cuda else "cpu"
+        return "cuda" if has_cuda() else "cpu"
     if device not in PROVIDERS:
         raise ModelError(f"unknown device {device!r}; known: auto, cpu, cuda")
-    if device == "cuda" and not has_cuda:
+    if device == "cuda" and not has_cuda():
         raise ModelError("this ONNX Runtime has no CUDA; install onnxruntime-gpu, or use cpu")
     return device
+
+
+def has_cuda() -> bool:
+    """Whether this ONNX Runtime was built for CUDA."""
+    return PROVIDERS["cuda"] in onnxruntime.get_available_providers()

@@ -1,7 +1,5 @@
 """From a trained expert to a model folder that detection runs."""
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +8,9 @@ from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 from torch import Tensor
 
 from aligngemini.models.compact import CompactExpert, CompactGraph
-from aligngemini.runtimes.folder import Calibration, Preprocess, seal_folder
+from aligngemini.runtimes.folder import Calibration, seal_folder, write_settings
 from aligngemini.runtimes.onnx import OnnxRuntime
+from aligngemini.runtimes.preprocess import CropsAndWhole
 from aligngemini.training.recipe import CompactRecipe
 
 TOLERANCE = 1e-4
@@ -22,8 +21,6 @@ UNCALIBRATED = Calibration(
     bias=0.0,
     threshold=0.5,
     threshold_real=0.5,
-    false_alarm_rate=1.0,
-    miss_rate=1.0,
     fitted_on="nothing: not calibrated",
 )
 
@@ -73,16 +70,14 @@ def export_compact(
     program.save(out / "model.onnx", external_data=False)
     for count in (1, recipe.crops):
         _check(graph, out / "model.onnx", _example(recipe, count))
-    preprocess = Preprocess(
-        kind="crops-and-whole",
+    preprocess = CropsAndWhole(
         crop_size=recipe.pool.crop_size,
         crops=recipe.crops,
         grid=recipe.grid,
         whole_size=recipe.pool.whole_size,
         whole_filter="bilinear",
     )
-    (out / "preprocess.json").write_text(json.dumps(asdict(preprocess), indent=2) + "\n")
-    (out / "calibration.json").write_text(json.dumps(asdict(calibration), indent=2) + "\n")
+    write_settings(out, preprocess, calibration)
     (out / "card.md").write_text(card, encoding="utf-8")
     return seal_folder(out)
 
