@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fixtures.drawn import png, striped, texture
-from fixtures.models import brightness_folder
+from fixtures.models import CALIBRATION, brightness_folder
 from PIL import Image as PILImage
 
 from aligngemini import Detector
@@ -147,8 +147,11 @@ def test_record_of_a_judged_image(detector, folder):
     assert record["branches"]["semantic"] == {"skipped": "no vision-language model configured"}
     assert record["branches"]["provenance"]["signals"] == []
     pixel = record["branches"]["pixel"]
-    assert list(pixel) == ["score", "verdict", "threshold", "threshold_real", "model", "ms"]
+    assert list(pixel) == [
+        *("score", "verdict", "threshold", "threshold_real", "false_alarm_rate", "model", "ms")
+    ]
     assert (pixel["threshold"], pixel["threshold_real"]) == (0.7, 0.3)
+    assert pixel["false_alarm_rate"] == CALIBRATION["false_alarm_rate"]
     assert pixel["model"].startswith("brightness@")
     assert record["fusion"] == "or"
     assert record["score"] == pixel["score"]
@@ -207,3 +210,16 @@ def test_damaged_model_is_refused(tmp_path):
         file.write(b"\0")
     with pytest.raises(ModelError, match=r"model\.onnx does not match"):
         Detector.load(pixel=folder)
+
+
+def test_several_experts_are_shown_alone_and_joined_by_or(tmp_path):
+    eager = brightness_folder(tmp_path / "eager", threshold=0.5, threshold_real=0.5)
+    strict = brightness_folder(tmp_path / "strict", threshold=0.98, threshold_real=0.98)
+    detector = Detector.load(pixel=[strict, eager], device="cpu", threads=1)
+    verdict = detector.judge(striped(40, 40, 135))
+    assert list(verdict.branches) == ["pixel", "pixel-2", "semantic", "provenance"]
+    assert verdict.branches["pixel"].verdict == "real"
+    assert verdict.branches["pixel"].model.startswith("strict@")
+    assert verdict.branches["pixel-2"].verdict == verdict.verdict == "fake"
+    assert verdict.branches["pixel-2"].model.startswith("eager@")
+    assert json.loads(verdict.to_json())["branches"]["pixel-2"]["verdict"] == "fake"

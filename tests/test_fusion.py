@@ -41,3 +41,14 @@ def test_skipped_branches_do_not_vote():
 
 def test_or_is_known_by_its_name():
     assert FUSIONS["or"] is fuse_or
+
+
+def test_score_is_that_of_the_expert_closest_to_saying_fake():
+    strict = Evidence(verdict="real", score=0.9, threshold=0.98)
+    for eager, label in ((0.6, "fake"), (0.3, "real")):
+        branches = {"a": strict, "b": Evidence(verdict=label, score=eager, threshold=0.5)}
+        assert fuse_or(branches) == (label, eager)
+    sure = Evidence(verdict="fake", score=0.999, threshold=0.98)
+    assert fuse_or({"a": sure, "b": Evidence(verdict="real", score=0.4, threshold=0.5)})[1] == 0.999
+    never = Evidence(verdict="real", score=0.97, threshold=1.0)  # switched off, as published
+    assert fuse_or({"a": never, "b": Evidence(verdict="real", score=0.1, threshold=0.5)})[1] == 0.1

@@ -12,10 +12,11 @@ from aligngemini.branches.base import Branch
 from aligngemini.fusion import FUSIONS
 from aligngemini.images.decode import Limits, decode, from_pil, read_bytes
 from aligngemini.images.item import Image, ImageError, digest
-from aligngemini.verdict import Evidence, Problem, Verdict
+from aligngemini.verdict import Evidence, Problem, Verdict, branch_kind, expert_name
 
 ImageInput: TypeAlias = "str | Path | bytes | PILImage.Image | npt.NDArray[np.uint8] | Image"
 
+ORDER = ("pixel", "semantic", "provenance")
 SEMANTIC_SKIPPED = "no vision-language model configured"
 
 
@@ -60,7 +61,7 @@ class Detector:
     def load(
         cls,
         *,
-        pixel: str | Path = "compact",
+        pixel: str | Path | Sequence[str | Path] = "compact",
         fusion: str = "or",
         device: str = "auto",
         trust: str | Path | None = None,
@@ -70,7 +71,9 @@ class Detector:
         """Load the branches: the pixel expert and the provenance reader.
 
         Args:
-            pixel: Name of a pixel expert that ships (`compact`), a model folder, or `off`.
+            pixel: A pixel expert: the name of one that ships (`compact`) or is installed, a model
+                folder, `hf:` with an image classifier of the Hub; or `off`. Of several, each is a
+                branch of its own: `pixel`, `pixel-2`, ...
             fusion: Name of the rule that joins the branches.
             device: `auto`, `cpu` or `cuda`. `auto` takes CUDA where the runtime has it.
             trust: PEM file of certificate authorities whose C2PA signatures are believed.
@@ -78,18 +81,22 @@ class Detector:
             threads: CPU threads a forward pass may use; None leaves it to the runtime.
 
         Raises:
-            ModelError: The model folder is missing, damaged or does not match its card, or the
-                device is not there.
+            ModelError: A model is missing, damaged or does not match its card, or the device is
+                not there.
         """
-        from aligngemini.branches.pixel import PixelBranch  # noqa: PLC0415 - loads ONNX Runtime
+        from aligngemini.branches.loading import load_pixel  # noqa: PLC0415 - loads ONNX Runtime
         from aligngemini.branches.provenance import ProvenanceBranch  # noqa: PLC0415
 
         branches: list[Branch] = []
         skipped: dict[str, str] = {}
-        if str(pixel) == "off":
+        experts = [pixel] if isinstance(pixel, str | Path) else list(pixel)
+        if [str(expert) for expert in experts] == ["off"]:
             skipped["pixel"] = "switched off"
         else:
-            branches.append(PixelBranch.load(pixel, device=device, threads=threads))
+            branches += [
+                load_pixel(expert, device=device, threads=threads, name=expert_name(number))
+                for number, expert in enumerate(experts, start=1)
+            ]
         skipped["semantic"] = SEMANTIC_SKIPPED
         branches.append(ProvenanceBranch(trust=trust))
         return cls(branches, fusion=fusion, limits=limits, skipped=skipped)
@@ -143,7 +150,7 @@ class Detector:
         label, score = FUSIONS[self.fusion](evidence)
         branches = dict(evidence)
         branches.update({name: Evidence(skipped=reason) for name, reason in self.skipped.items()})
-        order = [name for name in ("pixel", "semantic", "provenance") if name in branches]
+        order = sorted(branches, key=_place)
         return Verdict(
             path=image.path,
             sha256=image.sha256,
@@ -156,6 +163,12 @@ class Detector:
             branches={name: branches[name] for name in order},
             notes=image.notes,
         )
+
+
+def _place(name: str) -> int:
+    """Where a branch stands in a record; experts keep their order."""
+    kind = branch_kind(name)
+    return ORDER.index(kind) if kind in ORDER else len(ORDER)
 
 
 def _from_array(array: npt.NDArray[np.uint8]) -> PILImage.Image:

@@ -49,7 +49,7 @@ class Input(Protocol):
 class DetectorOptions:
     """What `Detector.load` is called with in every worker; see there."""
 
-    pixel: str = "compact"
+    pixel: tuple[str, ...] = ("compact",)
     fusion: str = "or"
     device: str = "auto"
     trust: str | None = None
@@ -139,6 +139,13 @@ def judge_paths(
     return _with_paths(answers, pending, options.fusion)
 
 
+def default_workers(options: DetectorOptions) -> int:
+    """Processes to judge with: one a CPU, or one alone where an expert is large."""
+    from aligngemini.runtimes.folder import is_large  # noqa: PLC0415 - see above
+
+    return 1 if any(is_large(expert) for expert in options.pixel) else usable_cores()
+
+
 def overlay_name(verdict: Verdict) -> str:
     """The file name of an image's overlay: told apart by content, recognised by its stem."""
     stem = re.sub(r"[^\w.() -]", "_", Path(verdict.path).stem)[:STEM_LENGTH]
@@ -189,8 +196,8 @@ class _Judge:
             return Judged(image)
         wanted = self.heatmaps or self.heatmap_dir is not None
         verdict = self.detector.judge(image, heatmaps=wanted)
-        maps = [evidence.heatmap for evidence in verdict.branches.values()]
-        heatmap = next((found for found in maps if found is not None), None)
+        # The map of the branch that the verdict rests on; another's would explain another score.
+        heatmap = verdict.deciding.heatmap if verdict.deciding is not None else None
         if self.heatmap_dir is not None and heatmap is not None:
             verdict = self._save_overlay(image, heatmap, verdict, self.heatmap_dir)
         verdict.to_json()  # a record nobody could write (a NaN) fails here, as this input's error

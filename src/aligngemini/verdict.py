@@ -82,6 +82,8 @@ class Evidence:
         error: Why the branch could not answer although it ran.
         heatmap: (h, w) float32 in [0, 1], stretched over the whole image, NaN where the branch
             did not look. Not part of the record.
+        false_alarm_rate: Share of held-out photos that reach `threshold`, in [0, 1]; None where
+            nobody measured it.
     """
 
     verdict: Label | None = None
@@ -95,6 +97,7 @@ class Evidence:
     skipped: str | None = None
     error: Problem | None = None
     heatmap: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+    false_alarm_rate: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The record of this branch: only the fields that apply to it."""
@@ -104,7 +107,7 @@ class Evidence:
         if self.signals is None:
             record["score"] = self.score
         record["verdict"] = self.verdict
-        for name in ("threshold", "threshold_real", "remark", "model"):
+        for name in ("threshold", "threshold_real", "false_alarm_rate", "remark", "model"):
             value = getattr(self, name)
             if value is not None:
                 record[name] = value
@@ -147,6 +150,14 @@ class Verdict:
     notes: tuple[str, ...] = ()
     error: Problem | None = None
 
+    @property
+    def deciding(self) -> Evidence | None:
+        """The branch whose score is the fused one, and whose thresholds it is read against."""
+        for evidence in self.branches.values():
+            if evidence.verdict is not None and evidence.score == self.score is not None:
+                return evidence
+        return None
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON record, fields in the documented order."""
         return {
@@ -166,6 +177,16 @@ class Verdict:
     def to_json(self) -> str:
         """The record as one line of JSON (no NaN, text escaped to ASCII)."""
         return json.dumps(self.to_dict(), allow_nan=False)
+
+
+def expert_name(number: int) -> str:
+    """The branch's name of a pixel expert, counted from 1: `pixel`, `pixel-2`, ..."""
+    return "pixel" if number == 1 else f"pixel-{number}"
+
+
+def branch_kind(name: str) -> str:
+    """What kind of branch a name stands for: `pixel` for `pixel-2`."""
+    return name.partition("-")[0]
 
 
 def calibrated(logit: Any, scale: float, bias: float) -> Any:

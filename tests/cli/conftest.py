@@ -53,7 +53,8 @@ def detect(monkeypatch, capsys, model):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         capsys.readouterr()
         try:
-            code = main(["detect", "--pixel", model, *map(str, arguments)])
+            expert = () if "--pixel" in arguments else ("--pixel", model)
+            code = main(["detect", *expert, *map(str, arguments)])
         except SystemExit as end:
             code = end.code
         return Run(code, *capsys.readouterr())
@@ -73,7 +74,8 @@ def start(model):
     with ExitStack() as ends:
 
         def start(*arguments, **settings):
-            command = [sys.executable, script, "detect", "--pixel", model, *map(str, arguments)]
+            expert = () if "--pixel" in arguments else ("--pixel", model)
+            command = [sys.executable, script, "detect", *expert, *map(str, arguments)]
             pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **settings}
             process = ends.enter_context(
                 subprocess.Popen(command, bufsize=0, env=environment, **pipes)

@@ -1,4 +1,5 @@
 import io
+import re
 
 import pytest
 from rich.cells import cell_len
@@ -9,8 +10,15 @@ from aligngemini.cli.table import shorten
 from aligngemini.verdict import Evidence, Problem, Signal, Verdict
 
 
-def verdict(path, label=None, score=None, **settings):
-    pixel = Evidence(verdict=label, score=score, threshold=0.9, threshold_real=0.2, model="m@f")
+def verdict(path, label=None, score=None, rate=None, **settings):
+    pixel = Evidence(
+        verdict=label,
+        score=score,
+        threshold=0.9,
+        threshold_real=0.2,
+        false_alarm_rate=rate,
+        model="m@f",
+    )
     branches = {
         "pixel": pixel,
         "semantic": Evidence(skipped="no vision-language model configured"),
@@ -22,9 +30,9 @@ def verdict(path, label=None, score=None, **settings):
 FAILED = Verdict("broken.jpg", error=Problem("truncated", "the file ends too early"))
 
 
-def shown(*verdicts, rate=None, not_images=0):
+def shown(*verdicts, not_images=0):
     stream = io.StringIO()
-    people, summary = People(stream), Summary(rate)
+    people, summary = People(stream), Summary()
     for one in verdicts:
         people.add(one)
         summary.add(one)
@@ -48,12 +56,11 @@ def test_a_table_uses_careful_words():
 
 def test_below_the_table_stands_what_must_be_known_once():
     text = shown(
-        verdict("a.jpg", "fake", 0.97),
-        verdict("b.jpg", "undecided", 0.5),
-        verdict("c.jpg", "undecided", 0.6),
-        verdict("d.jpg", "real", 0.1),
+        verdict("a.jpg", "fake", 0.97, rate=0.01),
+        verdict("b.jpg", "undecided", 0.5, rate=0.01),
+        verdict("c.jpg", "undecided", 0.6, rate=0.01),
+        verdict("d.jpg", "real", 0.1, rate=0.01),
         FAILED,
-        rate=0.01,
         not_images=3,
     )
     assert (
@@ -144,3 +151,18 @@ def test_a_long_table_keeps_its_columns_and_every_row():
     assert [row.split()[0] for row in rows] == [one.path for one in verdicts]
     assert len({row.index("no sign") for row in rows}) == 1
     assert sum("Result" in line for line in lines) == 1
+
+
+def test_experts_are_told_apart_by_their_models():
+    experts = {
+        "pixel": Evidence(verdict="real", score=0.3, threshold=0.5, model="sd21@f00d"),
+        "pixel-2": Evidence(verdict="fake", score=0.99, threshold=0.98, model="flux@beef"),
+    }
+    text = shown(Verdict("a.jpg", verdict="fake", score=0.99, branches=experts))
+    assert re.search(r"Pixels: sd21 +no sign found, 0.30, below 0.50", text)
+    assert re.search(r"Pixels: flux +signs found, 0.99, at or above 0.98", text)
+
+
+def test_a_threshold_nobody_measured_is_said_to_be_one():
+    text = shown(verdict("a.jpg", "real", 0.1))
+    assert "Nobody measured yet how many photos reach the pixel threshold." in text

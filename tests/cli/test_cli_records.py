@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from aligngemini.cli.records import COLUMNS, Csv, JsonArray, JsonLines
+from aligngemini.cli.records import Csv, JsonArray, JsonLines
 from aligngemini.cli.summary import Summary
 from aligngemini.verdict import Evidence, Problem, Signal, Verdict
 
@@ -27,6 +27,11 @@ FULL = Verdict(
     },
     notes=("first of 2 frames",),
 )
+HEADER = [
+    *("path", "sha256", "width", "height", "format", "verdict", "score"),
+    *("pixel_score", "pixel_verdict", "pixel_model", "pixel_remark"),
+    *("provenance_verdict", "signals", "error_code", "error_message"),
+]
 FAILED = Verdict(path=HOSTILE, error=Problem("truncated", "the file ends too early"))
 
 
@@ -74,7 +79,7 @@ def test_a_json_array_is_whole_once_closed(verdicts):
 def test_csv_reads_back_flat():
     text = written(Csv, FULL, FAILED).decode("utf-8")
     full, failed = csv.DictReader(io.StringIO(text, newline=""))
-    assert tuple(full) == COLUMNS
+    assert list(full) == HEADER
     assert full == {
         "path": "a.jpg",
         "sha256": "0" * 64,
@@ -86,6 +91,7 @@ def test_csv_reads_back_flat():
         "pixel_score": "0.75",
         "pixel_verdict": "fake",
         "pixel_model": "m@f",
+        "pixel_remark": "",
         "provenance_verdict": "",
         "signals": "exif hint ai: Software: x; y",
         "error_code": "",
@@ -96,7 +102,7 @@ def test_csv_reads_back_flat():
 
 
 def test_csv_without_records_has_its_header():
-    assert written(Csv).decode() == ",".join(COLUMNS) + "\r\n"
+    assert written(Csv).decode() == ",".join(HEADER) + "\r\n"
 
 
 @pytest.mark.parametrize("start", list("=+-@\t\r\n"))
@@ -107,3 +113,14 @@ def test_no_csv_cell_begins_a_formula_and_paths_stay_paths(start):
     (row,) = csv.DictReader(io.StringIO(text, newline=""))
     assert row["path"] == f"./{name}"
     assert row["error_message"] == f"'{start}1+1"
+
+
+def test_csv_has_columns_for_every_expert():
+    second = Evidence(verdict="undecided", score=0.5, model="=n@e", remark="too small")
+    verdict = Verdict("a.jpg", branches={"pixel": Evidence(score=0.25), "pixel-2": second})
+    file = io.BytesIO()
+    Csv(file, experts=2).add(verdict)
+    (row,) = csv.DictReader(io.StringIO(file.getvalue().decode(), newline=""))
+    assert row["pixel_score"] == "0.25"
+    cells = [row[f"pixel_2_{name}"] for name in ("score", "verdict", "model", "remark")]
+    assert cells == ["0.5", "undecided", "'=n@e", "too small"]

@@ -79,6 +79,8 @@ def test_help_loads_nothing_heavy():
         (["detect", "--format", "json"], "INPUT"),
         (["detect", "--format", "json", "--"], "INPUT"),
         (["detect", "a.jpg", "--pixel", "off", "--heatmaps", "."], "only the pixel expert"),
+        (["detect", "a.jpg", "--pixel", "off", "--pixel", "compact"], "leave one of them out"),
+        (["detect", "a.jpg", "--pixel", "compact", "--pixel", "compact"], "given twice"),
     ],
 )
 def test_wrong_use_is_exit_code_2_and_said(say, arguments, said):

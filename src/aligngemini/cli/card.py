@@ -18,9 +18,10 @@ def _rows(verdict: Verdict) -> Iterator[tuple[str, str]]:
     yield "Result", words.verdict_words(verdict)
     if verdict.score is not None:
         yield "Score", f"{words.number(verdict.score, *thresholds(verdict))} of 1"
+    titles = words.branch_titles(verdict)
     for name, evidence in verdict.branches.items():
         if evidence.skipped is None:
-            yield words.BRANCH_TITLES.get(name, name), words.why_words(evidence)
+            yield titles[name], words.why_words(evidence)
         for signal in evidence.signals or ():
             yield "", signal.detail
     if verdict.width is not None:
@@ -31,5 +32,5 @@ def _rows(verdict: Verdict) -> Iterator[tuple[str, str]]:
 
 def thresholds(verdict: Verdict) -> tuple[float | None, ...]:
     """What a score will be read against, so that rounding does not carry it across."""
-    pixel = verdict.branches.get("pixel")
-    return () if pixel is None else (pixel.threshold, pixel.threshold_real)
+    evidence = verdict.deciding
+    return () if evidence is None else (evidence.threshold, evidence.threshold_real)

@@ -55,7 +55,7 @@ def outputs(
         _folder(heatmaps, "--heatmaps")
 
 
-def detector(*, pixel: str, fusion: str, heatmaps: Path | None) -> None:
+def detector(*, pixel: Sequence[str], fusion: str, heatmaps: Path | None) -> None:
     """Make sure that the detector's options make sense, as far as that is told cheaply.
 
     Raises:
@@ -66,7 +66,11 @@ def detector(*, pixel: str, fusion: str, heatmaps: Path | None) -> None:
     if fusion not in FUSIONS:
         known = ", ".join(FUSIONS)
         raise UsageError("--fusion", f"unknown rule {fusion!r}; known: {known}")
-    if heatmaps is not None and pixel == "off":
+    if "off" in pixel and len(pixel) > 1:
+        raise UsageError("--pixel", "off, and yet an expert; leave one of them out")
+    if len(set(pixel)) < len(pixel):
+        raise UsageError("--pixel", "the same expert is given twice")
+    if heatmaps is not None and "off" in pixel:
         raise UsageError("--heatmaps", "only the pixel expert draws them")
 
 

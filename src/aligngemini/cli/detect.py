@@ -52,7 +52,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         out_format = checks.output_format(given.format, given.out)
         checks.outputs(inputs, out=given.out, report=given.report, heatmaps=given.heatmaps)
-        checks.detector(pixel=given.pixel, fusion=given.fusion, heatmaps=given.heatmaps)
+        experts = tuple(given.pixel or ("compact",))
+        checks.detector(pixel=experts, fusion=given.fusion, heatmaps=given.heatmaps)
     except checks.UsageError as error:
         parser.error(str(error))
 
@@ -61,10 +62,14 @@ def main(arguments: Sequence[str]) -> int:
     from aligngemini.runner import DetectorOptions
 
     options = DetectorOptions(
-        pixel=given.pixel, fusion=given.fusion, device=given.device, trust=given.trust
+        pixel=experts, fusion=given.fusion, device=given.device, trust=given.trust
     )
     targets = Targets(
-        format=out_format, out=given.out, report=given.report, heatmaps=given.heatmaps
+        format=out_format,
+        out=given.out,
+        report=given.report,
+        heatmaps=given.heatmaps,
+        experts=len(experts),
     )
     return run(inputs, options, targets, workers=given.workers, timeout=given.timeout)
 
@@ -113,9 +118,11 @@ def _parser() -> Parser:
     add = parser.add_argument_group("how to judge").add_argument
     add(
         "--pixel",
-        default="compact",
+        action="append",
         metavar="MODEL",
-        help="pixel expert: compact (the default, it ships), a model folder, or off",
+        help="pixel expert: compact (the default, it ships), an installed model (see aligngemini "
+        "models), a model folder, hf:OWNER/NAME for an image classifier of the Hub, or off; may "
+        "be given several times, and each expert is shown alone",
     )
     add("--fusion", default="or", metavar="RULE", help="how branches become one verdict: or")
     add(

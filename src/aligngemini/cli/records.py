@@ -5,24 +5,11 @@ import io
 from typing import Any, BinaryIO, Protocol
 
 from aligngemini.cli.summary import Summary
-from aligngemini.verdict import Evidence, Signal, Verdict
+from aligngemini.verdict import Evidence, Signal, Verdict, expert_name
 
-COLUMNS = (
-    "path",
-    "sha256",
-    "width",
-    "height",
-    "format",
-    "verdict",
-    "score",
-    "pixel_score",
-    "pixel_verdict",
-    "pixel_model",
-    "provenance_verdict",
-    "signals",
-    "error_code",
-    "error_message",
-)
+COLUMNS_BEFORE = ("path", "sha256", "width", "height", "format", "verdict", "score")
+COLUMNS_OF_EXPERT = ("score", "verdict", "model", "remark")
+COLUMNS_AFTER = ("provenance_verdict", "signals", "error_code", "error_message")
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -82,13 +69,25 @@ class Csv:
     same path with `./` before it, other text with an apostrophe.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, experts: int = 1) -> None:
+        """Write the header.
+
+        Args:
+            file: Takes the rows.
+            experts: Pixel experts, each with columns of its own.
+        """
         self._file = file
-        self._row(COLUMNS)
+        self._experts = [expert_name(number) for number in range(1, experts + 1)]
+        of_experts = (
+            f"{name.replace('-', '_')}_{column}"
+            for name in self._experts
+            for column in COLUMNS_OF_EXPERT
+        )
+        self._row((*COLUMNS_BEFORE, *of_experts, *COLUMNS_AFTER))
 
     def add(self, verdict: Verdict) -> None:
         """Write one row."""
-        pixel = verdict.branches.get("pixel", Evidence())
+        experts = [verdict.branches.get(name, Evidence()) for name in self._experts]
         provenance = verdict.branches.get("provenance", Evidence())
         signals = "; ".join(_signal(signal) for signal in provenance.signals or ())
         error = verdict.error
@@ -101,9 +100,7 @@ class Csv:
                 verdict.format,
                 verdict.verdict,
                 verdict.score,
-                pixel.score,
-                pixel.verdict,
-                pixel.model and _harmless(pixel.model, "'"),
+                *(cell for expert in experts for cell in _cells(expert)),
                 provenance.verdict,
                 _harmless(signals, "'"),
                 error and error.code,
@@ -118,6 +115,11 @@ class Csv:
         row = io.StringIO()
         csv.writer(row).writerow(cells)
         _write(self._file, row.getvalue())
+
+
+def _cells(expert: Evidence) -> tuple[Any, ...]:
+    model = expert.model and _harmless(expert.model, "'")
+    return expert.score, expert.verdict, model, expert.remark
 
 
 def _write(file: BinaryIO, text: str) -> None:

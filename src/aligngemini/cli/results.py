@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,12 +33,14 @@ class Targets:
         out: File for the results; None is standard output.
         report: File for the page, or None.
         heatmaps: Folder for overlays, or None.
+        experts: Pixel experts that judge.
     """
 
     format: str
     out: Path | None = None
     report: Path | None = None
     heatmaps: Path | None = None
+    experts: int = 1
 
 
 class Results:
@@ -108,6 +111,8 @@ class Results:
 
     def _open_records(self, out: Path | None) -> Records:
         kind = KINDS[self._targets.format]
+        if self._targets.format == "csv":
+            kind = partial(Csv, experts=self._targets.experts)
         text = self._targets.format == "table"
         if out is None:
             return kind(sys.stdout if text else sys.stdout.buffer)

@@ -11,11 +11,9 @@ from aligngemini.cli.progress import progress
 from aligngemini.cli.results import Results, Targets
 from aligngemini.cli.stopping import Stopped, Stopper
 from aligngemini.cli.summary import Summary
-from aligngemini.cores import usable_cores
 from aligngemini.images.sources import Skipped, expand
 from aligngemini.isolation import WorkerStartError
-from aligngemini.runner import DetectorOptions, judge_paths
-from aligngemini.runtimes.folder import ModelError, open_folder
+from aligngemini.runner import DetectorOptions, default_workers, judge_paths
 
 COUNTED = 10_000  # inputs listed ahead, so that the progress bar knows how many there are
 
@@ -67,18 +65,13 @@ def _run(
     judged = judge_paths(
         chain(ahead, source),
         options,
-        workers=min(workers or usable_cores(), total or sys.maxsize),
+        workers=min(workers or default_workers(options), total or sys.maxsize),
         timeout=timeout,
         previews=targets.report is not None,
         heatmaps=targets.report is not None,
         heatmap_dir=targets.heatmaps,
     )
-    try:  # while the workers load
-        summary = Summary(_false_alarm_rate(options.pixel))
-    except ModelError as error:
-        judged.close()
-        return _fail(str(error))
-    results = Results(targets, summary, about=_about(inputs, options))
+    results = Results(targets, Summary(), about=_about(inputs, options))
     streams_to_terminal = targets.format != "table" and targets.out is None and sys.stdout.isatty()
     stopped: Stopped | None = None
     with results.guarded():
@@ -103,17 +96,11 @@ def _run(
     return SOME_NOT_JUDGED if results.summary.counts["unjudged"] else ALL_JUDGED
 
 
-def _false_alarm_rate(pixel: str) -> float | None:
-    if pixel == "off":
-        return None
-    return open_folder(pixel).calibration.false_alarm_rate
-
-
 def _about(inputs: Sequence[str], options: DetectorOptions) -> dict[str, str]:
     """What the page says of the run."""
     return {
         "Inputs": " ".join(inputs),
-        "Pixel expert": options.pixel,
+        "Pixel expert": ", ".join(options.pixel),
         "Fusion": options.fusion,
         "Trusted signers": options.trust or "none",
     }

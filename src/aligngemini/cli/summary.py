@@ -12,18 +12,16 @@ class Summary:
     Attributes:
         counts: Inputs by kind.
         thresholds: (real, fake) thresholds by branch.
+        false_alarm_rates: Share of held-out photos that reach the threshold, by branch; None where
+            nobody measured it.
         skipped: Reason by branch that was not run.
     """
 
-    def __init__(self, false_alarm_rate: float | None = None) -> None:
-        """Begin with nothing counted.
-
-        Args:
-            false_alarm_rate: Share of held-out photos at or above the pixel expert's threshold.
-        """
-        self._false_alarm_rate = false_alarm_rate
+    def __init__(self) -> None:
+        """Begin with nothing counted."""
         self.counts: Counter[words.Kind] = Counter()
         self.thresholds: dict[str, tuple[float, float]] = {}
+        self.false_alarm_rates: dict[str, float | None] = {}
         self.skipped: dict[str, str] = {}
 
     def add(self, verdict: Verdict) -> None:
@@ -34,6 +32,7 @@ class Summary:
                 self.skipped[name] = evidence.skipped
             if evidence.threshold is not None and evidence.threshold_real is not None:
                 self.thresholds[name] = (evidence.threshold_real, evidence.threshold)
+                self.false_alarm_rates[name] = evidence.false_alarm_rate
 
     @property
     def total(self) -> int:
@@ -56,9 +55,7 @@ class Summary:
         lines = []
         if self.counts["undecided"]:
             lines.append(self._undecided())
-        if self._false_alarm_rate is not None and "pixel" in self.thresholds:
-            share = f"{100 * self._false_alarm_rate:.2g} %"
-            lines.append(f"The pixel threshold was set where {share} of held-out photos reach it.")
+        lines += [_threshold_words(name, rate) for name, rate in self.false_alarm_rates.items()]
         if self.counts["real"]:
             lines.append("No sign found is no proof: nobody can prove a photo real.")
         for name, reason in self.skipped.items():
@@ -76,3 +73,9 @@ class Summary:
         )
         between = ", ".join(scales)
         return f"{text} ({between})." if between else f"{text}."
+
+
+def _threshold_words(branch: str, rate: float | None) -> str:
+    if rate is None:
+        return f"Nobody measured yet how many photos reach the {branch} threshold."
+    return f"The {branch} threshold was set where {words.share(rate)} of held-out photos reach it."

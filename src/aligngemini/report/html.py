@@ -20,7 +20,7 @@ from aligngemini import __version__
 from aligngemini.report import words
 from aligngemini.report.files import check_target, replacing
 from aligngemini.report.overlay import ANCHORS, heatmap_png
-from aligngemini.verdict import Evidence, Verdict
+from aligngemini.verdict import Verdict
 
 
 class HtmlReport:
@@ -110,7 +110,8 @@ class HtmlReport:
             kind=kind,
             position=self.counts.total() + 1,
             name=verdict.path.replace("\\", "/").rstrip("/").rpartition("/")[2] or "(no name)",
-            scale=_scale(verdict),
+            scale=verdict.deciding,
+            titles=words.branch_titles(verdict),
             preview=None if preview is None else _data_uri("image/jpeg", preview),
             heat=heat,
         )
@@ -162,14 +163,6 @@ def _finalize(value: Any) -> Any:
     if isinstance(value, str) and not isinstance(value, Markup):
         return words.printable(value)
     return value
-
-
-def _scale(verdict: Verdict) -> Evidence | None:
-    """The branch whose thresholds the fused score can be read against."""
-    for evidence in verdict.branches.values():
-        if evidence.verdict is not None and evidence.score == verdict.score is not None:
-            return evidence
-    return None
 
 
 def _stopped_by(error: BaseException | None) -> str | None:

@@ -3,7 +3,7 @@
 import unicodedata
 from typing import Literal, get_args
 
-from aligngemini.verdict import Evidence, Signal, Verdict
+from aligngemini.verdict import Evidence, Signal, Verdict, branch_kind
 
 Kind = Literal["fake", "undecided", "real", "unjudged"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -71,9 +71,31 @@ SOURCE_TITLES = {
 JOINERS = "\u200c\u200d"
 
 
+def branch_titles(verdict: Verdict) -> dict[str, str]:
+    """Titles of an image's branches by name; several experts are told apart by their models."""
+    kinds = [branch_kind(name) for name in verdict.branches]
+    titles = {}
+    for name, evidence in verdict.branches.items():
+        title = BRANCH_TITLES.get(branch_kind(name), name)
+        several = kinds.count(branch_kind(name)) > 1
+        model = (evidence.model or name).split("@")[0]
+        titles[name] = f"{title}: {model}" if several else title
+    return titles
+
+
+def share(rate: float) -> str:
+    """A rate in [0, 1] as per cent, two digits."""
+    return f"{100 * rate:.2g} %"
+
+
 def kind_of(verdict: Verdict) -> Kind:
     """Which of the four groups an image belongs to."""
     return verdict.verdict or "unjudged"
+
+
+def branch_question(name: str) -> str | None:
+    """What a branch asks of an image, or None for one we do not know."""
+    return BRANCH_QUESTIONS.get(branch_kind(name))
 
 
 def verdict_words(verdict: Verdict) -> str:

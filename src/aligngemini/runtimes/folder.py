@@ -16,6 +16,7 @@ T = TypeVar("T")
 ONNX, SAFETENSORS, CONFIG = "model.onnx", "model.safetensors", "config.json"
 PREPROCESS, CALIBRATION = "preprocess.json", "calibration.json"
 HASHES = "hashes.json"
+LARGE = 200_000_000  # bytes of weights
 SETTINGS = (PREPROCESS, CALIBRATION)
 EXPORTED_FROM = "exported_from"
 """In the hashes of an export: those of the weights it gives the same numbers as."""
@@ -117,6 +118,12 @@ def open_folder(model: str | Path) -> ModelFolder:
         onnx=path / ONNX if ONNX in parts else None,
         safetensors=path / SAFETENSORS if SAFETENSORS in parts else None,
     )
+
+
+def is_large(model: str | Path) -> bool:
+    """Whether several copies in memory are too many: all but folders of small weights."""
+    path = shipped_models().get(str(model), Path(model))
+    return not path.is_dir() or sum(f.stat().st_size for f in path.glob("model.*")) > LARGE
 
 
 def write_settings(path: Path, preprocess: Preprocess, calibration: Calibration) -> None:

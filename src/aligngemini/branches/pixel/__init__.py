@@ -113,6 +113,7 @@ class PixelBranch:
             score=score,
             threshold=calibration.threshold,
             threshold_real=calibration.threshold_real,
+            false_alarm_rate=calibration.false_alarm_rate,
             model=self.model,
             ms=ms + (time.perf_counter() - start) * 1000,
             heatmap=heatmap,
