@@ -85,7 +85,7 @@ class PixelExpert(PreTrainedModel):
         self.post_init()  # type: ignore[no-untyped-call]
 
     @classmethod
-    def from_backbone(cls, name: str, *, revision: str | None = None) -> "PixelExpert":
+    def from_backbone(cls, name: str, *, revision: str = "main") -> "PixelExpert":
         """An expert on a pretrained backbone, its head fresh.
 
         Args:
