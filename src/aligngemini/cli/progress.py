@@ -9,11 +9,14 @@ REDRAWS_A_SECOND = 10
 
 
 @contextmanager
-def progress(total: int | None, *, hidden: bool = False) -> Iterator[Callable[[], None]]:
+def progress(
+    total: int | None, *, text: str = "Judging", hidden: bool = False
+) -> Iterator[Callable[[], None]]:
     """Show a bar while the block runs.
 
     Args:
         total: Steps to come; None when nobody knows yet. One step is not worth a bar.
+        text: What is being done.
         hidden: Whether something else already keeps the terminal busy.
 
     Yields:
@@ -31,7 +34,7 @@ def progress(total: int | None, *, hidden: bool = False) -> Iterator[Callable[[]
         TimeRemainingColumn,
     )
 
-    columns = (TextColumn("Judging"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn(text), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     # Drawn by hand: a thread of rich's own would be there when worker processes are forked.
     with Progress(*columns, console=console, transient=True, auto_refresh=False) as bar:

@@ -2,13 +2,15 @@
 
 Columns: `path` (relative to the manifest's folder, or absolute), `label` (`real` or `fake`),
 `generator` (for fakes), `source` (where the file came from), `split`, `mask`, `pair`; the last
-three may be empty. Parquet on disk, CSV accepted.
+three may be empty. `mask` and `pair` are paths like `path`. Builders may add columns of their own.
+Parquet on disk, CSV accepted.
 """
 
 import csv
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 LABELS = ("real", "fake")
 
@@ -19,7 +21,11 @@ class ManifestError(ValueError):
 
 @dataclass(frozen=True)
 class Row:
-    """One image of a data set."""
+    """One image of a data set.
+
+    Attributes:
+        extra: What other columns hold, by name; empty cells are left out. Not compared.
+    """
 
     path: str
     label: str
@@ -28,16 +34,19 @@ class Row:
     split: str = ""
     mask: str = ""
     pair: str = ""
+    extra: Mapping[str, str | int | float] = field(default_factory=dict, compare=False)
 
 
-COLUMNS = tuple(field.name for field in fields(Row))
+COLUMNS = tuple(field.name for field in fields(Row) if field.name != "extra")
+PATHS = ("path", "mask", "pair")
 
 
 def read_manifest(path: Path) -> list[Row]:
     """Read a manifest; relative paths come back joined to its folder.
 
     Args:
-        path: A `.csv` or `.parquet` file with at least `path` and `label`.
+        path: A `.csv` or `.parquet` file with at least `path` and `label`. Columns beyond
+            `COLUMNS` go to `Row.extra`, with Parquet's types; CSV knows only text.
 
     Raises:
         ManifestError: The file is missing, damaged or of another kind, lacks a column, or has a row
@@ -60,32 +69,65 @@ def read_manifest(path: Path) -> list[Row]:
                 f"{path}, row {number}: label is {record.get('label')!r}, expected real or fake"
             )
         values = {name: record.get(name) or "" for name in COLUMNS}
-        values["path"] = str(path.parent / values["path"])
-        rows.append(Row(**values))
+        for name in PATHS:
+            values[name] = str(path.parent / values[name]) if values[name] else ""
+        extra = {
+            name: value
+            for name, value in record.items()
+            if name not in COLUMNS and name is not None and value not in (None, "")
+        }
+        rows.append(Row(**values, extra=extra))
     return rows
 
 
 def write_manifest(rows: Iterable[Row], path: Path) -> None:
-    """Write rows as they are, to `.csv` or `.parquet` by the suffix."""
-    records = [asdict(row) for row in rows]
-    if path.suffix == ".csv":
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(records)
-        return
+    """Write rows as they are, to `.csv` or `.parquet` by the suffix.
+
+    What the rows carry in `extra` follows the fixed columns. The file is replaced whole or not at
+    all.
+
+    Raises:
+        ManifestError: A column holds both texts and numbers, or one has a fixed column's name.
+    """
+    rows = list(rows)
+    others = dict.fromkeys(name for row in rows for name in row.extra)
+    if clash := others.keys() & set(COLUMNS):
+        raise ManifestError(f"{path}: the column {min(clash)!r} is there twice")
+    cells = {
+        **{name: [getattr(row, name) for row in rows] for name in COLUMNS},
+        **{name: [row.extra.get(name) for row in rows] for name in others},
+    }
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        (_write_csv if path.suffix == ".csv" else _write_parquet)(cells, partial)
+        partial.replace(path)
+    except ValueError as error:  # Arrow's errors are
+        raise ManifestError(f"{path} cannot be written: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _write_csv(cells: Mapping[str, list[Any]], path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(cells)
+        writer.writerows(zip(*cells.values(), strict=True))
+
+
+def _write_parquet(cells: Mapping[str, list[Any]], path: Path) -> None:
     import pyarrow as pa  # noqa: PLC0415 - Parquet belongs to the train extra
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    schema = pa.schema([(name, pa.string()) for name in COLUMNS])
-    pq.write_table(pa.Table.from_pylist(records, schema=schema), path)
+    types = {name: pa.string() for name in COLUMNS}
+    columns = {name: pa.array(values, types.get(name)) for name, values in cells.items()}
+    pq.write_table(pa.table(columns), path)
 
 
-def _read_records(path: Path) -> list[dict[str, str]]:
+def _read_records(path: Path) -> list[dict[str, Any]]:
     if path.suffix == ".csv":
         with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a mark first
             return list(csv.DictReader(file))
     import pyarrow.parquet as pq  # noqa: PLC0415 - Parquet belongs to the train extra
 
-    records: list[dict[str, str]] = pq.read_table(path).to_pylist()
+    records: list[dict[str, Any]] = pq.read_table(path).to_pylist()
     return records
