@@ -16,15 +16,9 @@ from transformers import (
 )
 from transformers.processing_utils import ProcessorMixin
 
-MODELS = {
-    "qwen2.5-vl-3b": "Qwen/Qwen2.5-VL-3B-Instruct",
-    "qwen2.5-vl-7b": "Qwen/Qwen2.5-VL-7B-Instruct",
-    "qwen2.5-vl-32b": "Qwen/Qwen2.5-VL-32B-Instruct",
-}
-"""Repositories of the Hub by short name."""
+from aligngemini.models.qwen_facts import MODELS, PATCH
 
-PATCH = 28
-"""Side of the square of pixels that one visual token stands for."""
+__all__ = ["MODELS", "PATCH", "ImageQwenProcessor", "load_model", "load_processor"]
 
 
 class ImageQwenProcessor(Qwen2_5_VLProcessor):
