@@ -19,13 +19,15 @@ def test_truth_table(labels):
 
 @pytest.mark.parametrize("labels", list(itertools.product(LABELS, repeat=2)))
 @pytest.mark.parametrize("scores", list(itertools.product((0.2, 0.9, None), repeat=2)))
-def test_score_is_the_highest_of_those_that_vote(labels, scores):
+def test_score_is_the_highest_of_those_that_gave_the_verdict(labels, scores):
     branches = {
         str(k): Evidence(verdict=label, score=score)
         for k, (label, score) in enumerate(zip(labels, scores, strict=True))
     }
-    voted = [s for label, s in zip(labels, scores, strict=True) if label and s is not None]
-    assert fuse_or(branches)[1] == (max(voted) if voted else None)
+    voted = [(label, s) for label, s in zip(labels, scores, strict=True) if label and s is not None]
+    strongest = fuse_or(branches)[0]
+    deciding = [s for label, s in voted if label == strongest] or [s for _, s in voted]
+    assert fuse_or(branches)[1] == (max(deciding) if deciding else None)
 
 
 def test_a_score_of_zero_is_a_score():
@@ -40,7 +42,9 @@ def test_skipped_branches_do_not_vote():
 
 
 def test_or_is_known_by_its_name():
-    assert FUSIONS["or"] is fuse_or
+    branches = {"pixel": Evidence(verdict="real", score=0.25)}
+    fused = FUSIONS["or"].fuse(branches)
+    assert (fused.verdict, fused.score) == fuse_or(branches)
 
 
 def test_score_is_that_of_the_expert_closest_to_saying_fake():
@@ -52,3 +56,9 @@ def test_score_is_that_of_the_expert_closest_to_saying_fake():
     assert fuse_or({"a": sure, "b": Evidence(verdict="real", score=0.4, threshold=0.5)})[1] == 0.999
     never = Evidence(verdict="real", score=0.97, threshold=1.0)  # switched off, as published
     assert fuse_or({"a": never, "b": Evidence(verdict="real", score=0.1, threshold=0.5)})[1] == 0.1
+
+
+def test_score_comes_from_the_branch_that_gave_the_verdict():
+    doubting = Evidence(verdict="undecided", score=0.4, threshold=0.9, threshold_real=0.3)
+    sure = Evidence(verdict="real", score=0.49, threshold=0.5, threshold_real=0.5)
+    assert fuse_or({"pixel": doubting, "semantic": sure}) == ("undecided", 0.4)

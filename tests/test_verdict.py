@@ -38,6 +38,7 @@ def test_record_has_the_documented_fields_in_order():
     assert verdict.to_json() == (
         '{"path": "a.jpg", "sha256": "00ff", "width": 800, "height": 600, "format": "JPEG", '
         '"verdict": "fake", "score": 0.97, "fusion": "or", '
+        '"disagreement": false, '
         '"branches": {"pixel": {"score": 0.97, "verdict": "fake", "threshold": 0.5, '
         '"threshold_real": 0.2, "model": "compact-v1@0123456789ab", "ms": 21.4}, '
         '"semantic": {"skipped": "no vision-language model configured"}, '
@@ -57,6 +58,7 @@ def test_unreadable_input_has_every_field_too():
         "verdict": None,
         "score": None,
         "fusion": "or",
+        "disagreement": False,
         "branches": {},
         "notes": [],
         "error": {"code": "truncated", "message": "the file ends early"},

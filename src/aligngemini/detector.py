@@ -1,6 +1,6 @@
 """The detector: images through their branches, then fusion."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -9,7 +9,8 @@ import numpy.typing as npt
 from PIL import Image as PILImage
 
 from aligngemini.branches.base import Branch
-from aligngemini.fusion import FUSIONS
+from aligngemini.fusion import Rule, join, open_rule
+from aligngemini.fusion.cascade import not_needed
 from aligngemini.images.decode import Limits, decode, from_pil, read_bytes
 from aligngemini.images.item import Image, ImageError, digest
 from aligngemini.verdict import Evidence, Problem, Verdict, branch_kind, expert_name
@@ -17,6 +18,8 @@ from aligngemini.verdict import Evidence, Problem, Verdict, branch_kind, expert_
 ImageInput: TypeAlias = "str | Path | bytes | PILImage.Image | npt.NDArray[np.uint8] | Image"
 
 ORDER = ("pixel", "semantic", "provenance")
+BY_COST = ("provenance", "pixel", "gamma", "semantic")
+"""Kinds of branches, the cheapest first: what a cascade runs before it asks for more."""
 SEMANTIC_SKIPPED = "no vision-language model configured"
 
 
@@ -35,7 +38,8 @@ class Detector:
         self,
         branches: Sequence[Branch],
         *,
-        fusion: str = "or",
+        fusion: str | Path | Rule = "or",
+        cascade: bool = False,
         limits: Limits | None = None,
         skipped: dict[str, str] | None = None,
     ) -> None:
@@ -43,17 +47,22 @@ class Detector:
 
         Args:
             branches: At least one.
-            fusion: Name of the rule that joins them.
+            fusion: The rule that joins them: its name, a fusion file, or a rule.
+            cascade: Whether to leave out of each image the branches that can no longer change its
+                verdict. The verdict is that of a full run; the score is that of what ran.
             limits: What is refused before decoding.
             skipped: Branches that are not there, with the reason each record gives.
 
         Raises:
-            ValueError: The fusion rule is unknown.
+            FusionError: (a ValueError) The fusion rule is unknown, or was fitted on other models.
         """
-        if fusion not in FUSIONS:
-            raise ValueError(f"unknown fusion rule {fusion!r}; known: {', '.join(FUSIONS)}")
         self.branches = list(branches)
-        self.fusion = fusion
+        self.rule = open_rule(fusion)
+        self.rule.check(
+            {one.name: one.fingerprint for one in self.branches if one.name != "provenance"}
+        )
+        self.fusion = self.rule.name
+        self.cascade = cascade
         self.limits = limits or Limits()
         self.skipped = dict(skipped or {})
 
@@ -62,19 +71,33 @@ class Detector:
         cls,
         *,
         pixel: str | Path | Sequence[str | Path] = "compact",
-        fusion: str = "or",
+        semantic: str | Path = "off",
+        explain: bool = False,
+        max_pixels: int | None = None,
+        four_bit: bool = False,
+        fusion: str | Path | Rule = "or",
+        cascade: bool = False,
         device: str = "auto",
         trust: str | Path | None = None,
         limits: Limits | None = None,
         threads: int | None = None,
     ) -> "Detector":
-        """Load the branches: the pixel expert and the provenance reader.
+        """Load the branches: pixel experts, a vision-language model, the provenance reader.
 
         Args:
             pixel: A pixel expert: the name of one that ships (`compact`) or is installed, a model
                 folder, `hf:` with an image classifier of the Hub; or `off`. Of several, each is a
                 branch of its own: `pixel`, `pixel-2`, ...
-            fusion: Name of the rule that joins the branches.
+            semantic: A vision-language model: a folder that `aligngemini train semantic` wrote, a
+                base model by folder, short name or repository of the Hub, the URL of an
+                OpenAI-compatible server; or `off`.
+            explain: Whether that model also writes reasons, which costs many times its verdict.
+            max_pixels: Larger images are shrunk to this many before that model sees them; None
+                keeps its own.
+            four_bit: Whether to hold that model's weights in four bits; needs a GPU.
+            fusion: The rule that joins the branches: `or`, `weighted`, `vote`, a file that
+                `aligngemini fuse fit` wrote, or a rule.
+            cascade: Whether to leave out branches that can no longer change a verdict.
             device: `auto`, `cpu` or `cuda`. `auto` takes CUDA where the runtime has it.
             trust: PEM file of certificate authorities whose C2PA signatures are believed.
             limits: What is refused before decoding.
@@ -83,6 +106,7 @@ class Detector:
         Raises:
             ModelError: A model is missing, damaged or does not match its card, or the device is
                 not there.
+            FusionError: (a ValueError) The fusion rule is unknown, or was fitted on other models.
         """
         from aligngemini.branches.loading import load_pixel  # noqa: PLC0415 - loads ONNX Runtime
         from aligngemini.branches.provenance import ProvenanceBranch  # noqa: PLC0415
@@ -97,9 +121,25 @@ class Detector:
                 load_pixel(expert, device=device, threads=threads, name=expert_name(number))
                 for number, expert in enumerate(experts, start=1)
             ]
-        skipped["semantic"] = SEMANTIC_SKIPPED
+        if str(semantic) == "off":
+            skipped["semantic"] = SEMANTIC_SKIPPED
+        else:
+            from aligngemini.branches.semantic.loading import (  # noqa: PLC0415 - when asked for
+                load_semantic,
+            )
+
+            branches.append(
+                load_semantic(
+                    semantic,
+                    device=device,
+                    threads=threads,
+                    explain=explain,
+                    max_pixels=max_pixels,
+                    four_bit=four_bit,
+                )
+            )
         branches.append(ProvenanceBranch(trust=trust))
-        return cls(branches, fusion=fusion, limits=limits, skipped=skipped)
+        return cls(branches, fusion=fusion, cascade=cascade, limits=limits, skipped=skipped)
 
     def judge(self, image: ImageInput, *, heatmaps: bool = False) -> Verdict:
         """Judge one image; see `judge_batch`."""
@@ -114,13 +154,7 @@ class Detector:
         """
         opened = [self.open(image) for image in images]
         readable = [item for item in opened if isinstance(item, Image)]
-        evidence = {
-            branch.name: branch.judge(readable, heatmaps=heatmaps) for branch in self.branches
-        }
-        rows = iter(
-            self._verdict(image, {name: rows[k] for name, rows in evidence.items()})
-            for k, image in enumerate(readable)
-        )
+        rows = map(self._verdict, readable, self._evidence(readable, heatmaps=heatmaps))
         return [next(rows) if isinstance(item, Image) else item for item in opened]
 
     def open(self, image: ImageInput) -> Image | Verdict:
@@ -146,8 +180,29 @@ class Detector:
         """The record of an input that could not be judged."""
         return Verdict(path=path, sha256=digest(data), fusion=self.fusion, error=problem)
 
-    def _verdict(self, image: Image, evidence: dict[str, Evidence]) -> Verdict:
-        label, score = FUSIONS[self.fusion](evidence)
+    def _evidence(self, images: Sequence[Image], *, heatmaps: bool) -> list[dict[str, Evidence]]:
+        """Evidence for each image by branch; each branch sees the images that need it at once."""
+        found: list[dict[str, Evidence]] = [{} for _ in images]
+        branches = sorted(self.branches, key=_cost) if self.cascade else self.branches
+        for position, branch in enumerate(branches):
+            wanted = list(range(len(images)))
+            if self.cascade:
+                pending = [later.name for later in branches[position:]]
+                wanted = [k for k in wanted if not self._leave_out(found[k], pending)]
+            answers = branch.judge([images[k] for k in wanted], heatmaps=heatmaps)
+            for k, evidence in zip(wanted, answers, strict=True):
+                found[k][branch.name] = evidence
+        return found
+
+    def _leave_out(self, known: dict[str, Evidence], pending: Sequence[str]) -> bool:
+        """Note the next branch as skipped where neither it nor those after it are needed."""
+        reason = not_needed(self.rule, known, pending)
+        if reason is not None:
+            known[pending[0]] = Evidence(skipped=reason)
+        return reason is not None
+
+    def _verdict(self, image: Image, evidence: Mapping[str, Evidence]) -> Verdict:
+        label, fused = join(self.rule, evidence)
         branches = dict(evidence)
         branches.update({name: Evidence(skipped=reason) for name, reason in self.skipped.items()})
         order = sorted(branches, key=_place)
@@ -158,11 +213,18 @@ class Detector:
             height=image.height,
             format=image.format,
             verdict=label,
-            score=score,
+            score=fused.score,
             fusion=self.fusion,
+            fused=fused if fused.threshold is not None or fused.remark is not None else None,
             branches={name: branches[name] for name in order},
             notes=image.notes,
         )
+
+
+def _cost(branch: Branch) -> int:
+    """Where a branch stands in a cascade; experts keep their order."""
+    kind = branch_kind(branch.name)
+    return BY_COST.index(kind) if kind in BY_COST else len(BY_COST)
 
 
 def _place(name: str) -> int:

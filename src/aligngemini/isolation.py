@@ -26,7 +26,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 IN_FLIGHT = 512  # items taken from the source and not yet handed out
-START_LIMIT = 120.0  # seconds a worker may take to load
+START_LIMIT = 600.0  # seconds a worker may take to load: models of many gigabytes
 START_TRIES = 3  # workers that may die while loading, in a row, before the run is given up
 GRACE = 0.5  # seconds a busy worker has to clean up after itself when the run is stopped
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from aligngemini.cores import usable_cores
+from aligngemini.fusion import open_rule
 from aligngemini.isolation import map_isolated
 from aligngemini.verdict import Problem, Verdict
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:  # numpy, Pillow and ONNX Runtime are the workers' to load
 
 TIMEOUT = 60.0
 MEMORY = 4 << 30  # bytes a worker may add to what it took to load; far more than any image needs
+# What one image may take of a model of billions of parameters on a CPU.
+LARGE_TIMEOUT = 600.0
+LARGE_MEMORY = 16 << 30
 STEM_LENGTH = 50  # characters; file names end at 255 bytes, and a character may take four
 
 
@@ -50,7 +54,12 @@ class DetectorOptions:
     """What `Detector.load` is called with in every worker; see there."""
 
     pixel: tuple[str, ...] = ("compact",)
+    semantic: str = "off"
+    explain: bool = False
+    max_pixels: int | None = None
+    four_bit: bool = False
     fusion: str = "or"
+    cascade: bool = False
     device: str = "auto"
     trust: str | None = None
 
@@ -67,7 +76,12 @@ class DetectorOptions:
 
         return Detector.load(
             pixel=self.pixel,
+            semantic=self.semantic,
+            explain=self.explain,
+            max_pixels=self.max_pixels,
+            four_bit=self.four_bit,
             fusion=self.fusion,
+            cascade=self.cascade,
             device=self.device,
             trust=self.trust,
             threads=threads,
@@ -95,7 +109,7 @@ def judge_paths(
     options: DetectorOptions,
     *,
     workers: int | None = None,
-    timeout: float = TIMEOUT,
+    timeout: float | None = None,
     previews: bool = False,
     heatmaps: bool = False,
     heatmap_dir: str | Path | None = None,
@@ -108,19 +122,23 @@ def judge_paths(
     Args:
         items: May be endless; memory does not grow with their number.
         options: What to judge with.
-        workers: Processes; None takes one a CPU this process may use.
-        timeout: Seconds one input may take before it is given up as `timeout`.
+        workers: Processes; None takes `default_workers`.
+        timeout: Seconds one input may take before it is given up as `timeout`; None takes a minute,
+            or ten where a model is large.
         previews: Whether to make previews.
         heatmaps: Whether to hand heatmaps back.
         heatmap_dir: Existing folder that takes an overlay of every image that has a heatmap, as
             `<stem>.<first 8 digits of the SHA-256>.png`.
 
     Raises:
+        FusionError: (a ValueError) The fusion rule is unknown, or its file cannot be used.
         WorkerStartError: While iterating: a worker could not load the detector (the cause is what
             `Detector.load` raised), or workers die or hang while they load.
     """
+    rule = open_rule(options.fusion)
     cpus = usable_cores()
-    workers = workers or cpus
+    large = any_large(options)
+    workers = workers or default_workers(options)
     pending: deque[str] = deque()
     answers = map_isolated(
         partial(
@@ -133,17 +151,23 @@ def judge_paths(
         ),
         _remember(items, pending),
         workers=workers,
-        timeout=timeout,
-        memory=MEMORY,
+        timeout=timeout or (LARGE_TIMEOUT if large else TIMEOUT),
+        memory=LARGE_MEMORY if large else MEMORY,
     )
-    return _with_paths(answers, pending, options.fusion)
+    return _with_paths(answers, pending, rule.name)
 
 
 def default_workers(options: DetectorOptions) -> int:
-    """Processes to judge with: one a CPU, or one alone where an expert is large."""
+    """Processes to judge with: one a CPU, or one alone where a model is large."""
+    return 1 if any_large(options) else usable_cores()
+
+
+def any_large(options: DetectorOptions) -> bool:
+    """Whether one of the models in this process is too large to be there several times."""
     from aligngemini.runtimes.folder import is_large  # noqa: PLC0415 - see above
 
-    return 1 if any(is_large(expert) for expert in options.pixel) else usable_cores()
+    in_process = options.semantic != "off" and "://" not in options.semantic
+    return in_process or any(is_large(expert) for expert in options.pixel if expert != "off")
 
 
 def overlay_name(verdict: Verdict) -> str:
@@ -196,8 +220,7 @@ class _Judge:
             return Judged(image)
         wanted = self.heatmaps or self.heatmap_dir is not None
         verdict = self.detector.judge(image, heatmaps=wanted)
-        # The map of the branch that the verdict rests on; another's would explain another score.
-        heatmap = verdict.deciding.heatmap if verdict.deciding is not None else None
+        heatmap = _heatmap(verdict)
         if self.heatmap_dir is not None and heatmap is not None:
             verdict = self._save_overlay(image, heatmap, verdict, self.heatmap_dir)
         verdict.to_json()  # a record nobody could write (a NaN) fails here, as this input's error
@@ -219,6 +242,17 @@ class _Judge:
             note = f"heatmap not written: {error.strerror or error}"
             return replace(verdict, notes=(*verdict.notes, note))
         return verdict
+
+
+def _heatmap(verdict: Verdict) -> npt.NDArray[np.float32] | None:
+    """The map of the branch that the verdict rests on; another's would explain another score.
+
+    A rule with a score of its own rests on all branches: then the first map there is.
+    """
+    if verdict.fused is None:
+        return None if verdict.deciding is None else verdict.deciding.heatmap
+    maps = (evidence.heatmap for evidence in verdict.branches.values())
+    return next((one for one in maps if one is not None), None)
 
 
 def _preview(image: Image) -> bytes:

@@ -10,6 +10,9 @@ import numpy.typing as npt
 
 Label = Literal["fake", "real", "undecided"]
 
+NOT_NEEDED = "not needed"
+"""How `Evidence.skipped` begins where a cascade left a branch out."""
+
 ErrorCode = Literal[
     "not-found",  # no file at that path, or a pattern that matches nothing
     "unreadable",  # the operating system would not give the bytes
@@ -21,6 +24,7 @@ ErrorCode = Literal[
     "too-small",  # under the fewest pixels a side a verdict can rest on
     "timeout",  # judging took longer than allowed
     "crashed",  # the process that judged it died
+    "unavailable",  # a server that a branch asks did not answer, or not to the question
     "internal",  # our own bug; the message says where
 ]
 
@@ -84,6 +88,10 @@ class Evidence:
             did not look. Not part of the record.
         false_alarm_rate: Share of held-out photos that reach `threshold`, in [0, 1]; None where
             nobody measured it.
+        explanation: The semantic branch's reasons for its verdict, in a model's words, or None. A
+            language model's text: never the ground of the verdict, and to be escaped when shown.
+        false_alarm_bound: With 95 % confidence no larger share of such photos reaches `threshold`;
+            None where nobody reckoned it.
     """
 
     verdict: Label | None = None
@@ -98,6 +106,8 @@ class Evidence:
     error: Problem | None = None
     heatmap: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     false_alarm_rate: float | None = None
+    explanation: str | None = None
+    false_alarm_bound: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The record of this branch: only the fields that apply to it."""
@@ -107,7 +117,10 @@ class Evidence:
         if self.signals is None:
             record["score"] = self.score
         record["verdict"] = self.verdict
-        for name in ("threshold", "threshold_real", "false_alarm_rate", "remark", "model"):
+        for name in (
+            *("threshold", "threshold_real", "false_alarm_rate", "false_alarm_bound"),
+            *("remark", "explanation", "model"),
+        ):
             value = getattr(self, name)
             if value is not None:
                 record[name] = value
@@ -136,6 +149,9 @@ class Verdict:
         branches: Evidence by branch name.
         notes: What decoding had to decide, in words (`first of 12 frames`, ...).
         error: Why there is no verdict, or None.
+        fused: What the rule itself says, where its score is no branch's own: that score, the
+            thresholds it is read against and, as `model`, the file of a fitted rule. None under the
+            rules that pass a branch's score on.
     """
 
     path: str
@@ -149,6 +165,7 @@ class Verdict:
     branches: Mapping[str, Evidence] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     error: Problem | None = None
+    fused: Evidence | None = None
 
     @property
     def deciding(self) -> Evidence | None:
@@ -158,8 +175,19 @@ class Verdict:
                 return evidence
         return None
 
+    @property
+    def scale(self) -> Evidence | None:
+        """Whose thresholds the score is read against: the rule's own, or the deciding branch's."""
+        return self.fused or self.deciding
+
+    @property
+    def disagreement(self) -> bool:
+        """Whether one branch that looks at the picture says `fake` and another says `real`."""
+        looking = [one for one in self.branches.values() if one.signals is None]
+        return {"fake", "real"} <= {one.verdict for one in looking}
+
     def to_dict(self) -> dict[str, Any]:
-        """The JSON record, fields in the documented order."""
+        """The JSON record, fields in the documented order; `fused` only where there is one."""
         return {
             "path": self.path,
             "sha256": self.sha256,
@@ -169,6 +197,8 @@ class Verdict:
             "verdict": self.verdict,
             "score": self.score,
             "fusion": self.fusion,
+            "disagreement": self.disagreement,
+            **({} if self.fused is None else {"fused": self.fused.to_dict()}),
             "branches": {name: evidence.to_dict() for name, evidence in self.branches.items()},
             "notes": list(self.notes),
             "error": self.error.to_dict() if self.error else None,

@@ -18,6 +18,7 @@ FIELDS = (
     "verdict",
     "score",
     "fusion",
+    "disagreement",
     "branches",
     "notes",
     "error",

@@ -68,7 +68,8 @@ def test_below_the_table_stands_what_must_be_known_once():
         "1 could not be judged." in text
     )
     for line in (
-        "The semantic branch was not run: no vision-language model configured.",
+        "The semantic branch was not run: no vision-language model configured; "
+        "--semantic MODEL adds one.",
         "3 files were left out of the folders: not images.",
         "The pixel threshold was set where 1 % of held-out photos reach it.",
     ):

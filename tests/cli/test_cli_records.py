@@ -30,7 +30,7 @@ FULL = Verdict(
 HEADER = [
     *("path", "sha256", "width", "height", "format", "verdict", "score"),
     *("pixel_score", "pixel_verdict", "pixel_model", "pixel_remark"),
-    *("provenance_verdict", "signals", "error_code", "error_message"),
+    *("provenance_verdict", "signals", "error_code", "error_message", "disagreement"),
 ]
 FAILED = Verdict(path=HOSTILE, error=Problem("truncated", "the file ends too early"))
 
@@ -96,6 +96,7 @@ def test_csv_reads_back_flat():
         "signals": "exif hint ai: Software: x; y",
         "error_code": "",
         "error_message": "",
+        "disagreement": "false",
     }
     assert failed["path"] == HOSTILE.replace("\udcff", "\\udcff")
     assert (failed["verdict"], failed["error_code"]) == ("", "truncated")

@@ -38,10 +38,11 @@ def test_help_names_the_commands(say, arguments):
 def test_help_of_detect_says_enough_to_use_it(say, arguments):
     code, out, _ = say(*arguments)
     assert code == (0 if arguments[1:] else 2)
-    options = set(re.findall(r"--[a-z]+", out))
+    options = set(re.findall(r"--[a-z]+(?:-[a-z]+)*", out))
     assert options == {
         *("--help", "--format", "--out", "--report", "--heatmaps"),
-        *("--pixel", "--fusion", "--trust", "--device", "--workers", "--timeout"),
+        *("--pixel", "--semantic", "--explain", "--max-pixels", "--four-bit"),
+        *("--fusion", "--cascade", "--trust", "--device", "--workers", "--timeout"),
     }
     for word in ("standard input", "undecided", "Nobody can prove a photo real", "exit codes"):
         assert word in out
@@ -79,6 +80,7 @@ def test_help_loads_nothing_heavy():
         (["detect", "--format", "json"], "INPUT"),
         (["detect", "--format", "json", "--"], "INPUT"),
         (["detect", "a.jpg", "--pixel", "off", "--heatmaps", "."], "only the pixel expert"),
+        (["detect", "a.jpg", "--explain"], "say which model too"),
         (["detect", "a.jpg", "--pixel", "off", "--pixel", "compact"], "leave one of them out"),
         (["detect", "a.jpg", "--pixel", "compact", "--pixel", "compact"], "given twice"),
     ],

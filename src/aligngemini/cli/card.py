@@ -18,10 +18,16 @@ def _rows(verdict: Verdict) -> Iterator[tuple[str, str]]:
     yield "Result", words.verdict_words(verdict)
     if verdict.score is not None:
         yield "Score", f"{words.number(verdict.score, *thresholds(verdict))} of 1"
+    if verdict.fused is not None:
+        yield "Fusion", f"{verdict.fusion}: {words.why_words(verdict.fused)}"
+    if verdict.disagreement:
+        yield "Note", words.DISAGREEMENT
     titles = words.branch_titles(verdict)
     for name, evidence in verdict.branches.items():
         if evidence.skipped is None:
             yield titles[name], words.why_words(evidence)
+        if evidence.explanation is not None:
+            yield "", f"The model's words: {evidence.explanation}"
         for signal in evidence.signals or ():
             yield "", signal.detail
     if verdict.width is not None:
@@ -32,5 +38,5 @@ def _rows(verdict: Verdict) -> Iterator[tuple[str, str]]:
 
 def thresholds(verdict: Verdict) -> tuple[float | None, ...]:
     """What a score will be read against, so that rounding does not carry it across."""
-    evidence = verdict.deciding
+    evidence = verdict.scale
     return () if evidence is None else (evidence.threshold, evidence.threshold_real)

@@ -55,21 +55,35 @@ def outputs(
         _folder(heatmaps, "--heatmaps")
 
 
-def detector(*, pixel: Sequence[str], fusion: str, heatmaps: Path | None) -> None:
+def detector(
+    *, pixel: Sequence[str], semantic: bool, vlm_options: bool, fusion: str, heatmaps: Path | None
+) -> None:
     """Make sure that the detector's options make sense, as far as that is told cheaply.
+
+    Args:
+        pixel: The experts, or `off`.
+        semantic: Whether there is a vision-language model.
+        vlm_options: Whether anything is asked of it.
+        fusion: Name or file of the rule.
+        heatmaps: Folder for overlays, or None.
 
     Raises:
         UsageError: They do not.
     """
-    from aligngemini.fusion import FUSIONS
+    from aligngemini.fusion import FusionError, open_rule
 
-    if fusion not in FUSIONS:
-        known = ", ".join(FUSIONS)
-        raise UsageError("--fusion", f"unknown rule {fusion!r}; known: {known}")
+    try:
+        open_rule(fusion)
+    except FusionError as error:
+        raise UsageError("--fusion", str(error)) from error
     if "off" in pixel and len(pixel) > 1:
         raise UsageError("--pixel", "off, and yet an expert; leave one of them out")
     if len(set(pixel)) < len(pixel):
         raise UsageError("--pixel", "the same expert is given twice")
+    if vlm_options and not semantic:
+        raise UsageError(
+            "--explain, --max-pixels, --four-bit", "say which model too: --semantic MODEL"
+        )
     if heatmaps is not None and "off" in pixel:
         raise UsageError("--heatmaps", "only the pixel expert draws them")
 

@@ -53,7 +53,13 @@ def main(arguments: Sequence[str]) -> int:
         out_format = checks.output_format(given.format, given.out)
         checks.outputs(inputs, out=given.out, report=given.report, heatmaps=given.heatmaps)
         experts = tuple(given.pixel or ("compact",))
-        checks.detector(pixel=experts, fusion=given.fusion, heatmaps=given.heatmaps)
+        checks.detector(
+            pixel=experts,
+            semantic=given.semantic != "off",
+            vlm_options=bool(given.explain or given.max_pixels or given.four_bit),
+            fusion=given.fusion,
+            heatmaps=given.heatmaps,
+        )
     except checks.UsageError as error:
         parser.error(str(error))
 
@@ -62,7 +68,15 @@ def main(arguments: Sequence[str]) -> int:
     from aligngemini.runner import DetectorOptions
 
     options = DetectorOptions(
-        pixel=experts, fusion=given.fusion, device=given.device, trust=given.trust
+        pixel=experts,
+        semantic=given.semantic,
+        explain=given.explain,
+        max_pixels=given.max_pixels,
+        four_bit=given.four_bit,
+        fusion=given.fusion,
+        cascade=given.cascade,
+        device=given.device,
+        trust=given.trust,
     )
     targets = Targets(
         format=out_format,
@@ -124,7 +138,43 @@ def _parser() -> Parser:
         "models), a model folder, hf:OWNER/NAME for an image classifier of the Hub, or off; may "
         "be given several times, and each expert is shown alone",
     )
-    add("--fusion", default="or", metavar="RULE", help="how branches become one verdict: or")
+    add(
+        "--semantic",
+        default="off",
+        metavar="MODEL",
+        help="vision-language model that judges the content: a folder that aligngemini train "
+        "semantic wrote, qwen2.5-vl-7b (-3b, -32b), a folder or repository of the Hub, or the URL "
+        "of a server, http://HOST:PORT/v1#NAME; off (the default) leaves content unjudged",
+    )
+    add(
+        "--explain",
+        action="store_true",
+        help="let that model write its reasons too, which takes many times as long",
+    )
+    add(
+        "--max-pixels",
+        type=positive_int,
+        metavar="N",
+        help="shrink images to this many pixels before that model sees them",
+    )
+    add(
+        "--four-bit",
+        action="store_true",
+        help="hold that model's weights in four bits (GPU only)",
+    )
+    add(
+        "--fusion",
+        default="or",
+        metavar="RULE",
+        help="how branches become one verdict: or (the default), weighted, vote, or a file that "
+        "aligngemini fuse fit wrote",
+    )
+    add(
+        "--cascade",
+        action="store_true",
+        help="run the cheap branches first, and leave out those that can no longer change an "
+        "image's verdict",
+    )
     add(
         "--trust",
         metavar="PEM",
@@ -141,13 +191,12 @@ def _parser() -> Parser:
         "--workers",
         type=positive_int,
         metavar="N",
-        help="processes that judge at the same time (default: one a CPU)",
+        help="processes that judge at the same time (default: one a CPU, or 1 with a large model)",
     )
     add(
         "--timeout",
         type=seconds,
-        default=60.0,
         metavar="SECONDS",
-        help="for one image, before it is given up (default: 60)",
+        help="for one image, before it is given up (default: 60, or 600 with a large model)",
     )
     return parser

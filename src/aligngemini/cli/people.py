@@ -50,7 +50,9 @@ def why(verdict: Verdict) -> str:
     """What stands behind a verdict, in one line; safe to print."""
     if verdict.error is not None:
         return words.printable(verdict.error.message)
-    parts = []
+    parts = [words.DISAGREEMENT] if verdict.disagreement else []
+    if verdict.fused is not None and verdict.fused.remark is not None:
+        parts.append(verdict.fused.remark)
     for name, evidence in verdict.branches.items():
         if evidence.error is not None:
             parts.append(f"{name} gave no answer: {evidence.error.message}")

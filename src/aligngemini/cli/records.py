@@ -9,7 +9,7 @@ from aligngemini.verdict import Evidence, Signal, Verdict, expert_name
 
 COLUMNS_BEFORE = ("path", "sha256", "width", "height", "format", "verdict", "score")
 COLUMNS_OF_EXPERT = ("score", "verdict", "model", "remark")
-COLUMNS_AFTER = ("provenance_verdict", "signals", "error_code", "error_message")
+COLUMNS_AFTER = ("provenance_verdict", "signals", "error_code", "error_message", "disagreement")
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -105,6 +105,7 @@ class Csv:
                 _harmless(signals, "'"),
                 error and error.code,
                 error and _harmless(error.message, "'"),
+                str(verdict.disagreement).lower(),
             )
         )
 

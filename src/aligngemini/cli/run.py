@@ -14,6 +14,8 @@ from aligngemini.cli.summary import Summary
 from aligngemini.images.sources import Skipped, expand
 from aligngemini.isolation import WorkerStartError
 from aligngemini.runner import DetectorOptions, default_workers, judge_paths
+from aligngemini.runtimes.folder import ModelError
+from aligngemini.runtimes.published import PUBLISHED
 
 COUNTED = 10_000  # inputs listed ahead, so that the progress bar knows how many there are
 
@@ -26,7 +28,7 @@ def run(
     targets: Targets,
     *,
     workers: int | None,
-    timeout: float,
+    timeout: float | None,
 ) -> int:
     """Judge the inputs and write the results; gives the exit code."""
     try:
@@ -51,7 +53,7 @@ def _run(
     stopper: Stopper,
     *,
     workers: int | None,
-    timeout: float,
+    timeout: float | None,
 ) -> int:
     skipped = Skipped()
     source = expand(inputs, stdin=sys.stdin, skipped=skipped)
@@ -62,6 +64,10 @@ def _run(
         left_out = f"; {skipped.count} files there are no images" if skipped.count else ""
         return _fail(f"found no image to judge{left_out}")
     total = len(ahead) if len(ahead) < limit else None
+    try:
+        _fetch(options.pixel)
+    except ModelError as error:
+        return _fail(str(error))
     judged = judge_paths(
         chain(ahead, source),
         options,
@@ -96,11 +102,27 @@ def _run(
     return SOME_NOT_JUDGED if results.summary.counts["unjudged"] else ALL_JUDGED
 
 
+def _fetch(experts: Sequence[str]) -> None:
+    """Download published experts once, before several processes ask for them.
+
+    Raises:
+        ModelError: One cannot be had.
+    """
+    published = [name for name in experts if name in PUBLISHED or name.startswith("hf:")]
+    if not published:
+        return
+    from aligngemini.branches.loading import fetch_pixel  # loads ONNX Runtime
+
+    for name in published:
+        fetch_pixel(name)
+
+
 def _about(inputs: Sequence[str], options: DetectorOptions) -> dict[str, str]:
     """What the page says of the run."""
     return {
         "Inputs": " ".join(inputs),
         "Pixel expert": ", ".join(options.pixel),
+        "Vision-language model": options.semantic,
         "Fusion": options.fusion,
         "Trusted signers": options.trust or "none",
     }

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from aligngemini.report import words
-from aligngemini.verdict import Verdict
+from aligngemini.verdict import NOT_NEEDED, Verdict
 
 
 class Summary:
@@ -12,27 +12,34 @@ class Summary:
     Attributes:
         counts: Inputs by kind.
         thresholds: (real, fake) thresholds by branch.
-        false_alarm_rates: Share of held-out photos that reach the threshold, by branch; None where
-            nobody measured it.
+        false_alarms: Share of held-out photos that reach the threshold and its upper bound, by
+            branch; None where nobody measured it.
         skipped: Reason by branch that was not run.
+        not_needed: Inputs by branch that a cascade left out of them.
     """
 
     def __init__(self) -> None:
         """Begin with nothing counted."""
         self.counts: Counter[words.Kind] = Counter()
         self.thresholds: dict[str, tuple[float, float]] = {}
-        self.false_alarm_rates: dict[str, float | None] = {}
+        self.false_alarms: dict[str, tuple[float | None, float | None]] = {}
         self.skipped: dict[str, str] = {}
+        self.not_needed: Counter[str] = Counter()
 
     def add(self, verdict: Verdict) -> None:
         """Count one verdict."""
         self.counts[words.kind_of(verdict)] += 1
         for name, evidence in verdict.branches.items():
-            if evidence.skipped is not None:
+            if (evidence.skipped or "").startswith(NOT_NEEDED):
+                self.not_needed[name] += 1
+            elif evidence.skipped is not None:
                 self.skipped[name] = evidence.skipped
+        # The scores that verdicts are read from: the rule's own, or else the branches'.
+        scores = verdict.branches if verdict.fused is None else {verdict.fusion: verdict.fused}
+        for name, evidence in scores.items():
             if evidence.threshold is not None and evidence.threshold_real is not None:
                 self.thresholds[name] = (evidence.threshold_real, evidence.threshold)
-                self.false_alarm_rates[name] = evidence.false_alarm_rate
+                self.false_alarms[name] = evidence.false_alarm_rate, evidence.false_alarm_bound
 
     @property
     def total(self) -> int:
@@ -55,11 +62,13 @@ class Summary:
         lines = []
         if self.counts["undecided"]:
             lines.append(self._undecided())
-        lines += [_threshold_words(name, rate) for name, rate in self.false_alarm_rates.items()]
+        lines += [_threshold_words(name, *shares) for name, shares in self.false_alarms.items()]
         if self.counts["real"]:
             lines.append("No sign found is no proof: nobody can prove a photo real.")
         for name, reason in self.skipped.items():
-            lines.append(f"The {name} branch was not run: {reason}.")
+            lines.append(f"The {name} branch was not run: {reason}{_remedy(name)}.")
+        for name, count in self.not_needed.items():
+            lines.append(f"The {name} branch was not needed for {count} of {self.total} inputs.")
         if not_images:
             files = "1 file was" if not_images == 1 else f"{not_images} files were"
             lines.append(f"{files} left out of the folders: not images.")
@@ -70,12 +79,23 @@ class Summary:
         scales = (
             f"{name} score from {words.number(low, high)} up to {words.number(high, low)}"
             for name, (low, high) in self.thresholds.items()
+            if low < high
         )
         between = ", ".join(scales)
         return f"{text} ({between})." if between else f"{text}."
 
 
-def _threshold_words(branch: str, rate: float | None) -> str:
+def _remedy(branch: str) -> str:
+    """How to have a branch run that was not."""
+    return "; --semantic MODEL adds one" if branch == "semantic" else ""
+
+
+def _threshold_words(branch: str, rate: float | None, bound: float | None) -> str:
     if rate is None:
         return f"Nobody measured yet how many photos reach the {branch} threshold."
+    if bound is not None:
+        return (
+            f"Of held-out photos {words.share(rate)} reach the {branch} threshold; with 95 % "
+            f"confidence no more than {words.share(bound)} of such photos do."
+        )
     return f"The {branch} threshold was set where {words.share(rate)} of held-out photos reach it."

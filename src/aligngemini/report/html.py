@@ -110,7 +110,7 @@ class HtmlReport:
             kind=kind,
             position=self.counts.total() + 1,
             name=verdict.path.replace("\\", "/").rstrip("/").rpartition("/")[2] or "(no name)",
-            scale=verdict.deciding,
+            scale=verdict.scale,
             titles=words.branch_titles(verdict),
             preview=None if preview is None else _data_uri("image/jpeg", preview),
             heat=heat,

@@ -36,6 +36,8 @@ CLAIM_WORDS = {
     "edited": "edited",
 }
 
+DISAGREEMENT = "the branches disagree: one found signs, another none"
+
 BRANCH_TITLES = {
     "pixel": "Pixels",
     "semantic": "Content",
