@@ -25,6 +25,14 @@ def positive_int(text: str) -> int:
     return value
 
 
+def share(text: str) -> float:
+    """A share, from 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError("must lie between 0 and 1")
+    return value
+
+
 def seconds(text: str) -> float:
     """A time of at least a millisecond and at most a day."""
     value = float(text)

@@ -7,6 +7,7 @@ repeats them exactly.
 
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image as PILImage
 from PIL import ImageFilter
 
 from aligngemini.images.filters import FILTERS
+from aligngemini.settings import SettingsError
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -115,3 +117,132 @@ def _random_reencode(pixels: Pixels, rng: np.random.Generator, lowest: int) -> P
     if rng.random() < 0.1:
         return reencode(pixels, quality, codec="WEBP")
     return reencode(pixels, quality, subsampling="4:2:0" if rng.random() < 0.7 else "4:4:4")
+
+
+@dataclass(frozen=True)
+class SemanticChain:
+    """Ranges of the semantic set's degradation; each is `(low, high)`.
+
+    No source gives the papers' values (AlignGemini, arXiv 2512.06746, names the steps and their
+    order): these are this project's own.
+
+    Attributes:
+        scale: Factor of both sides while shrunk, drawn uniformly.
+        noise: Standard deviation of Gaussian noise, grey levels.
+        blur: Standard deviation of Gaussian blur, pixels of the shrunk picture.
+        quality: JPEG, on Pillow's scale.
+        filters: To shrink and to enlarge by, drawn each time.
+        shrink_probability: That the picture is shrunk, and enlarged again at the end.
+        noise_probability: That noise is added.
+        blur_probability: That it is blurred.
+        jpeg_probability: That it goes through JPEG.
+    """
+
+    scale: tuple[float, float] = (0.25, 0.5)
+    noise: tuple[float, float] = (2.0, 10.0)
+    blur: tuple[float, float] = (0.4, 1.5)
+    quality: tuple[int, int] = (30, 70)
+    filters: tuple[str, ...] = ("box", "bilinear", "hamming", "bicubic", "lanczos")
+    shrink_probability: float = 1.0
+    noise_probability: float = 1.0
+    blur_probability: float = 1.0
+    jpeg_probability: float = 1.0
+
+    def __post_init__(self) -> None:
+        bounds = {
+            "scale": (0.01, 1.0),
+            "noise": (0.0, 255.0),
+            "blur": (0.0, 50.0),
+            "quality": (1, 100),
+        }
+        for name, (least, most) in bounds.items():
+            values = getattr(self, name)
+            if len(values) != 2 or not least <= values[0] <= values[1] <= most:
+                raise SettingsError(
+                    f"{name} must be two numbers between {least} and {most}, the lower first, "
+                    f"not {values}"
+                )
+        for name in ("shrink", "noise", "blur", "jpeg"):
+            if not 0 <= getattr(self, f"{name}_probability") <= 1:
+                raise SettingsError(f"{name}_probability must lie between 0 and 1")
+        if not self.filters or not FILTERS.keys() >= set(self.filters):
+            raise SettingsError(f"filters must be some of {', '.join(FILTERS)}")
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """What a chain did to one picture; a step that was left out is None.
+
+    Attributes:
+        scale: Factor of both sides while shrunk.
+        shrink_filter: Filter it was shrunk by.
+        noise: Standard deviation, grey levels.
+        blur: Standard deviation, pixels of the shrunk picture.
+        jpeg_quality: On Pillow's scale.
+        enlarge_filter: Filter it was brought back to its size by.
+    """
+
+    scale: float | None
+    shrink_filter: str | None
+    noise: float | None
+    blur: float | None
+    jpeg_quality: int | None
+    enlarge_filter: str | None
+
+
+def semantic_chain(
+    pixels: Pixels, rng: np.random.Generator, settings: SemanticChain = SemanticChain()
+) -> tuple[Pixels, Degradation]:
+    """Wear a picture's pixels down and leave what it shows (AlignGemini, section 3).
+
+    Shrink, noise, blur, JPEG, enlarge to the old size, in this order. What is drawn depends on the
+    generator alone: two pictures of one size, given generators of one seed, are degraded alike,
+    down to the noise.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB.
+        rng: Source of every draw.
+        settings: Ranges and probabilities.
+
+    Returns:
+        (H, W, 3) uint8 RGB, and what was done.
+    """
+    done = _draw_degradation(rng, settings)
+    height, width = pixels.shape[:2]
+    if done.scale is not None and done.shrink_filter is not None:
+        pixels = rescale(pixels, done.scale, filter_name=done.shrink_filter)
+    if done.noise is not None:
+        pixels = add_noise(pixels, done.noise, rng)
+    if done.blur is not None:
+        pixels = blur(pixels, done.blur)
+    if done.jpeg_quality is not None:
+        pixels = reencode(pixels, done.jpeg_quality)
+    if done.enlarge_filter is not None:
+        enlarged = PILImage.fromarray(pixels).resize((width, height), FILTERS[done.enlarge_filter])
+        pixels = np.asarray(enlarged)
+    return pixels, done
+
+
+def _draw_degradation(rng: np.random.Generator, settings: SemanticChain) -> Degradation:
+    """Every number is drawn, used or not: a probability changes nothing but its own step."""
+    happens = rng.random(4) < (
+        settings.shrink_probability,
+        settings.noise_probability,
+        settings.blur_probability,
+        settings.jpeg_probability,
+    )
+    shrink, noise, soften, jpeg = happens.tolist()
+    scale, sigma, radius = (
+        round(float(rng.uniform(*limits)), 4)
+        for limits in (settings.scale, settings.noise, settings.blur)
+    )
+    quality = int(rng.integers(*settings.quality, endpoint=True))
+    down, up = (str(rng.choice(settings.filters)) for _ in range(2))
+    return Degradation(
+        scale=scale if shrink else None,
+        shrink_filter=down if shrink else None,
+        noise=sigma if noise else None,
+        blur=radius if soften else None,
+        jpeg_quality=quality if jpeg else None,
+        enlarge_filter=up if shrink else None,
+    )
