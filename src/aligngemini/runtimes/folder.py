@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from aligngemini.runtimes.preprocess import Preprocess, preprocess_from, preprocess_to
+from aligngemini.runtimes.published import PUBLISHED
+from aligngemini.runtimes.store import installed_models
 from aligngemini.settings import SettingsError, from_mapping
 
 T = TypeVar("T")
 
 ONNX, SAFETENSORS, CONFIG = "model.onnx", "model.safetensors", "config.json"
-PREPROCESS, CALIBRATION = "preprocess.json", "calibration.json"
-HASHES = "hashes.json"
+PREPROCESS, CALIBRATION, SOURCE = "preprocess.json", "calibration.json", "source.json"
+HASHES, CARD = "hashes.json", "card.md"
+PORTABLE = (ONNX, SAFETENSORS, CONFIG, PREPROCESS, CALIBRATION, SOURCE, CARD, HASHES)
+"""All files a folder may hold that go where it goes."""
 LARGE = 200_000_000  # bytes of weights
 SETTINGS = (PREPROCESS, CALIBRATION)
 EXPORTED_FROM = "exported_from"
@@ -60,6 +64,23 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where weights that this machine did not train came from.
+
+    Attributes:
+        file: Name of the file they were converted from; None for a folder taken as it was.
+        sha256: Of that file.
+        repo: Repository of the Hub it was downloaded from; None for a file that was there.
+        revision: Its commit.
+    """
+
+    file: str | None = None
+    sha256: str | None = None
+    repo: str | None = None
+    revision: str | None = None
+
+
+@dataclass(frozen=True)
 class ModelFolder:
     """A checked model folder.
 
@@ -71,6 +92,7 @@ class ModelFolder:
         calibration: How a logit becomes a label.
         onnx: The exported graph, or None.
         safetensors: The weights for PyTorch, or None; at least one of the two is there.
+        source: Where the weights came from, or None for those trained here.
     """
 
     path: Path
@@ -80,6 +102,7 @@ class ModelFolder:
     calibration: Calibration
     onnx: Path | None
     safetensors: Path | None
+    source: Source | None = None
 
 
 def shipped_models() -> dict[str, Path]:
@@ -88,23 +111,33 @@ def shipped_models() -> dict[str, Path]:
     return {"compact": Path(__file__).parents[1] / "assets" / "compact-v1"}
 
 
+def find_folder(model: str | Path) -> Path:
+    """Where a model lies, there or not: one that ships, one that is installed, a path."""
+    name = str(model)
+    return shipped_models().get(name) or installed_models().get(name) or Path(model)
+
+
 def open_folder(model: str | Path) -> ModelFolder:
     """Find a model by name or path and check it against its hashes.
 
     Args:
-        model: The name of a model that ships, or the path of a model folder.
+        model: The name of a model that ships or is installed, or the path of a model folder.
 
     Raises:
         ModelError: The folder or one of its parts is missing, a hash does not match, or a setting
             is not one this version knows.
     """
-    path = shipped_models().get(str(model), Path(model))
+    path = find_folder(model)
     if not path.is_dir():
-        names = ", ".join(shipped_models())
+        if str(model) in PUBLISHED:
+            raise ModelError(
+                f"{model} is not installed; download it with: aligngemini models pull {model}"
+            )
+        names = ", ".join({**shipped_models(), **installed_models()})
         raise ModelError(f"no model named or at {model}; give one of: {names}, or a model folder")
-    hashes = _read_json(path / HASHES)
+    hashes = read_json(path / HASHES)
     parts = _parts(path)
-    for part in parts:
+    for part in [*parts, *([SOURCE] if SOURCE in hashes else [])]:
         if hashes.get(part) != sha256_file(path / part):
             raise ModelError(
                 f"{path / part} does not match {HASHES}: the folder is damaged or edited"
@@ -113,16 +146,19 @@ def open_folder(model: str | Path) -> ModelFolder:
         path=path,
         name=path.name,
         fingerprint=fingerprint(hashes),
-        preprocess=_parse(preprocess_from, path / PREPROCESS),
-        calibration=_parse(partial(from_mapping, Calibration), path / CALIBRATION),
+        preprocess=parse_settings(preprocess_from, path / PREPROCESS),
+        calibration=parse_settings(partial(from_mapping, Calibration), path / CALIBRATION),
         onnx=path / ONNX if ONNX in parts else None,
         safetensors=path / SAFETENSORS if SAFETENSORS in parts else None,
+        source=parse_settings(partial(from_mapping, Source), path / SOURCE)
+        if SOURCE in hashes
+        else None,
     )
 
 
 def is_large(model: str | Path) -> bool:
     """Whether several copies in memory are too many: all but folders of small weights."""
-    path = shipped_models().get(str(model), Path(model))
+    path = find_folder(model)
     return not path.is_dir() or sum(f.stat().st_size for f in path.glob("model.*")) > LARGE
 
 
@@ -133,6 +169,11 @@ def write_settings(path: Path, preprocess: Preprocess, calibration: Calibration)
         (CALIBRATION, asdict(calibration)),
     ):
         (path / name).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def write_source(path: Path, source: Source) -> None:
+    """Note where the weights came from, before the folder is sealed."""
+    (path / SOURCE).write_text(json.dumps(asdict(source), indent=2) + "\n", encoding="utf-8")
 
 
 def seal_folder(path: Path, *, exported_from: str | None = None) -> str:
@@ -146,10 +187,28 @@ def seal_folder(path: Path, *, exported_from: str | None = None) -> str:
     Raises:
         ModelError: A part is missing.
     """
-    hashes = {part: sha256_file(path / part) for part in _parts(path)}
+    source = [SOURCE] if (path / SOURCE).is_file() else []
+    hashes = {part: sha256_file(path / part) for part in [*_parts(path), *source]}
     if exported_from is not None:
         hashes[EXPORTED_FROM] = exported_from
-    (path / HASHES).write_text(json.dumps(hashes, indent=2) + "\n", encoding="utf-8")
+    _write_hashes(path, hashes)
+    return fingerprint(hashes)
+
+
+def add_export(path: Path, onnx: Path) -> str:
+    """Move an ONNX file that gives the numbers of a sealed folder's weights into that folder.
+
+    Args:
+        path: The folder, checked before.
+        onnx: The file, on the same disk. It is hashed where it is, so that the folder does not
+            match its hashes for no longer than two renames take.
+
+    Returns:
+        The folder's fingerprint, which stays.
+    """
+    hashes = {**read_json(path / HASHES), ONNX: sha256_file(onnx)}
+    onnx.replace(path / ONNX)
+    _write_hashes(path, hashes)
     return fingerprint(hashes)
 
 
@@ -181,6 +240,12 @@ def sha256_file(path: Path) -> str:
     return hasher.hexdigest()
 
 
+def _write_hashes(path: Path, hashes: dict[str, str]) -> None:
+    unfinished = path / f"{HASHES}.partial"
+    unfinished.write_text(json.dumps(hashes, indent=2) + "\n", encoding="utf-8")
+    unfinished.replace(path / HASHES)
+
+
 def _parts(path: Path) -> list[str]:
     """What a folder must hold for the weights it has.
 
@@ -194,7 +259,12 @@ def _parts(path: Path) -> list[str]:
     return [*weights, *config, *SETTINGS]
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        ModelError: It cannot be read, or holds something else.
+    """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -206,8 +276,17 @@ def _read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def _parse(reader: Callable[[dict[str, Any]], T], path: Path) -> T:
+def parse_settings(reader: Callable[[dict[str, Any]], T], path: Path) -> T:
+    """The settings in a JSON file.
+
+    Args:
+        reader: Makes them of the object in it.
+        path: The file.
+
+    Raises:
+        ModelError: It cannot be read, or does not fit.
+    """
     try:
-        return reader(_read_json(path))
+        return reader(read_json(path))
     except SettingsError as error:
         raise ModelError(f"{path} does not fit this version: {error}") from error

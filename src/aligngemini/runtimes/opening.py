@@ -1,12 +1,16 @@
 """Which engine runs a model folder."""
 
 from importlib.util import find_spec
-from typing import Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy.typing as npt
 
 from aligngemini.runtimes.folder import ModelError, ModelFolder
 from aligngemini.runtimes.onnx import OnnxRuntime, has_cuda
+
+if TYPE_CHECKING:
+    from aligngemini.runtimes.classifier import TorchClassifier
 
 
 class Runtime(Protocol):
@@ -51,6 +55,29 @@ def open_runtime(
             "install one that has, or use --device cpu"
         )
     return OnnxRuntime(folder.onnx, device=device, threads=threads)
+
+
+def open_classifier(
+    folder: Path, *, device: str = "auto", threads: int | None = None
+) -> "TorchClassifier":
+    """Load an image classifier of `transformers`.
+
+    Args:
+        folder: Its configuration, image processor and weights.
+        device: `auto`, `cpu` or `cuda`.
+        threads: CPU threads of one forward pass; None leaves it to PyTorch.
+
+    Raises:
+        ModelError: The device is unknown or not there, PyTorch is not installed, or the folder is
+            no such classifier.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise ModelError(f"unknown device {device!r}; known: auto, cpu, cuda")
+    if find_spec("torch") is None or find_spec("transformers") is None:
+        raise ModelError(f"{folder} needs PyTorch and transformers: install aligngemini[vlm]")
+    from aligngemini.runtimes.classifier import TorchClassifier  # noqa: PLC0415 - as above
+
+    return TorchClassifier(folder, device=device, threads=threads)
 
 
 def _torch_runtime(folder: ModelFolder, device: str, threads: int | None) -> Runtime:

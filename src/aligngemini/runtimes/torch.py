@@ -6,6 +6,7 @@ import numpy.typing as npt
 import torch
 
 from aligngemini.models.expert import ExpertGraph, PixelExpert
+from aligngemini.models.quiet import quiet_transformers
 from aligngemini.runtimes.folder import ModelError, ModelFolder
 from aligngemini.runtimes.preprocess import CenterCrop
 
@@ -16,6 +17,7 @@ class TorchRuntime:
     Attributes:
         device: `cpu` or `cuda`: where it really runs.
         inputs: Shape of each input by name; a size that may vary is a string.
+        graph: The weights, with the normalisation before them.
     """
 
     def __init__(
@@ -46,16 +48,17 @@ class TorchRuntime:
         if threads is not None:
             torch.set_num_threads(threads)
         try:
-            expert = PixelExpert.from_pretrained(folder.path, dtype=dtype)
+            with quiet_transformers():
+                expert = PixelExpert.from_pretrained(folder.path, dtype=dtype)
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             raise ModelError(f"cannot load {folder.safetensors}: {error}") from error
         self.device = device
         self.inputs: dict[str, list[int | str]] = {"pixels": ["images", "height", "width", 3]}
-        self._graph = ExpertGraph(expert, views.mean, views.std).eval().to(device)
+        self.graph = ExpertGraph(expert, views.mean, views.std).eval().to(device)
 
     @torch.inference_mode()
     def run(self, **inputs: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
         """`logit` (N,) and `patches` (N, h, w) of `pixels` (N, H, W, 3) uint8."""
         pixels = torch.from_numpy(inputs["pixels"]).to(self.device)
-        logit, patches = self._graph(pixels)
+        logit, patches = self.graph(pixels)
         return {"logit": logit.cpu().numpy(), "patches": patches.cpu().numpy()}

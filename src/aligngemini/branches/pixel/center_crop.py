@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from aligngemini.branches.pixel.views import Heat, Pixels, cells_along, mostly_flat, stitch
+from aligngemini.branches.pixel.views import Heat, Pixels, cells_along, stitch
+from aligngemini.branches.scope import mostly_flat
 from aligngemini.images.views import center_crop, cut, grid
 from aligngemini.runtimes.opening import Runtime
 from aligngemini.runtimes.preprocess import CenterCrop
@@ -21,13 +22,15 @@ class CenterCropViews:
         self.settings = settings
         self.runtime = runtime
         self.inputs = {"pixels": [settings.crop_size] * 2 + [3]}
+        # An int8 export takes one: its numbers would depend on the others of a batch.
+        self.batch = 1 if runtime.inputs.get("pixels", [])[:1] == [1] else BATCH
 
     def logits(self, images: Sequence[Pixels]) -> list[float]:
         """The centred crop of each image, in batches."""
         crops = [center_crop(pixels, self.settings.crop_size) for pixels in images]
         logits: list[float] = []
-        for start in range(0, len(crops), BATCH):
-            outputs = self.runtime.run(pixels=np.stack(crops[start : start + BATCH]))
+        for start in range(0, len(crops), self.batch):
+            outputs = self.runtime.run(pixels=np.stack(crops[start : start + self.batch]))
             logits += outputs["logit"].tolist()
         return logits
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from aligngemini.branches.pixel.views import Heat, Pixels, cells_along, mostly_flat, stitch
+from aligngemini.branches.pixel.views import Heat, Pixels, cells_along, stitch
+from aligngemini.branches.scope import mostly_flat
 from aligngemini.images.views import cut, grid, pad_to, textured_tiles, whole
 from aligngemini.runtimes.opening import Runtime
 from aligngemini.runtimes.preprocess import CropsAndWhole

@@ -6,12 +6,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from aligngemini.images.views import Tile, flat_share
+from aligngemini.images.views import Tile
 
 Pixels = npt.NDArray[np.uint8]
 Heat = npt.NDArray[np.float32]
-
-FLAT_SHARE = 0.7  # no photo of the development data reaches 0.66
 
 
 class Views(Protocol):
@@ -34,13 +32,6 @@ class Views(Protocol):
     def out_of_scope(self, pixels: Pixels) -> str | None:
         """Why the score of this image means nothing, or None where it does."""
         ...
-
-
-def mostly_flat(pixels: Pixels) -> str | None:
-    """The reason why a drawing or screenshot is out of scope, or None for anything else."""
-    if flat_share(pixels) > FLAT_SHARE:
-        return "mostly flat colour, as in drawings and screenshots, which the expert cannot judge"
-    return None
 
 
 def stitch(patches: Sequence[Heat], tiles: list[Tile], size: int, shape: tuple[int, ...]) -> Heat:
