@@ -15,7 +15,7 @@ from huggingface_hub import constants
 from aligngemini.branches.loading import load_pixel
 from aligngemini.runtimes.folder import ModelError, open_folder, sha256_file
 from aligngemini.runtimes.published import PUBLISHED
-from aligngemini.runtimes.pulling import fetch_classifier, pull_model
+from aligngemini.runtimes.pulling import fetch_base, fetch_classifier, pull_model
 from aligngemini.runtimes.pushing import push_model
 from aligngemini.runtimes.store import installed_models
 
@@ -163,6 +163,16 @@ def test_old_weights_are_taken_where_there_are_no_others(hub):
     assert {path.name for path in folder.iterdir()} == {"config.json", "pytorch_model.bin"}
     with pytest.raises(ModelError, match="the Hub has no nobody/nothing"):
         fetch_classifier("nobody/nothing")
+
+
+def test_a_base_model_comes_whole_into_the_cache(hub):
+    weights = {"model-1.safetensors": b"w", "config.json": b"{}", "merges.txt": b"m"}
+    extra = {"README.md": b"a card", "training_args.bin": b"p", "onnx/model.onnx": b"o"}
+    hub.repos["Qwen/Qwen2.5-VL-3B-Instruct"] = weights | extra
+    folder = fetch_base("qwen2.5-vl-3b")
+    assert {path.name for path in folder.iterdir()} == set(weights)
+    with pytest.raises(ModelError, match="the Hub has no nobody/nothing"):
+        fetch_base("nobody/nothing")
 
 
 FETCH = """

@@ -180,7 +180,7 @@ def test_other_models_are_refused(models):
 def test_a_model_of_the_hub_is_taken_from_its_cache_or_said_to_be_missing(models, monkeypatch):
     cache = models / "cache"
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
-    with pytest.raises(ModelError, match=r"hf download Qwen/Qwen2\.5-VL-7B-Instruct"):
+    with pytest.raises(ModelError, match=r"aligngemini models pull qwen2\.5-vl-7b"):
         open_semantic_folder("qwen2.5-vl-7b")
     repository = cache / "models--Qwen--Qwen2.5-VL-7B-Instruct"
     commit = "0123456789abcdef0123456789abcdef01234567"

@@ -7,6 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+SEMANTIC = "semantic"
+"""Pulls the paper's vision-language model. There is no public adapter for it."""
+SEMANTIC_DEFAULT = "qwen2.5-vl-7b"
+
 
 def list_models(given: argparse.Namespace) -> None:
     """Print the models there are."""
@@ -60,7 +64,16 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def pull(given: argparse.Namespace) -> None:
-    """Download and install a model."""
+    """Download and install a model; a vision-language model goes into the Hub's own cache."""
+    from aligngemini.models.qwen_facts import MODELS
+
+    if given.model == SEMANTIC or given.model in MODELS:
+        from aligngemini.runtimes.pulling import fetch_base
+
+        model = SEMANTIC_DEFAULT if given.model == SEMANTIC else given.model
+        folder = fetch_base(model, given.revision)
+        print(f"{folder}; use it with --semantic {model}")
+        return
     from aligngemini.cli.progress import progress
     from aligngemini.runtimes.pulling import downloading
 

@@ -18,7 +18,8 @@ aligngemini detect photo.jpg --pixel NAME, or --pixel DIR.
 EPILOG = """commands:
   list                 models that ship, are installed, or can be pulled by name
   show NAME|DIR        all that a model's folder says, its files checked
-  pull NAME|REPO       download dda, or a model folder from the Hugging Face Hub
+  pull NAME|REPO       download dda, semantic (the base model of --semantic), or a
+                       model folder from the Hugging Face Hub
   import FILE          convert the published DDA checkpoint (DDA_ckpt.pth)
   remove NAME          delete an installed model
   push DIR REPO        upload a model folder to the Hub
@@ -99,7 +100,7 @@ def _parser() -> Parser:
         "note its revision and SHA-256, and install it. dda is converted once.",
         "pull dda",
     )
-    made.add_argument("model", metavar="NAME|OWNER/NAME", help="dda, or a repository of the Hub")
+    made.add_argument("model", metavar="NAME|OWNER/NAME", help="dda, semantic, or a repository")
     made.add_argument("--name", metavar="NAME", help="to install it by (default: its own)")
     made.add_argument("--revision", metavar="REV", help="branch, tag or commit (default: newest)")
     _onnx_option(made)

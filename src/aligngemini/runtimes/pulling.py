@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aligngemini.models.qwen_facts import MODELS
 from aligngemini.runtimes.folder import (
     EXPORTED_FROM,
     HASHES,
@@ -155,6 +156,34 @@ def fetch_classifier(repo: str, revision: str | None = None) -> Path:
 
     folder = snapshot("*.safetensors")
     return folder if any(folder.glob("*.safetensors")) else snapshot("pytorch_model*.bin")
+
+
+def fetch_base(model: str, revision: str | None = None) -> Path:
+    """A vision-language model's weights, settings and tokenizer, in the Hub's cache.
+
+    Args:
+        model: A short name of `models.qwen_facts.MODELS`, or `OWNER/NAME`.
+        revision: Branch, tag or commit; None takes the newest.
+
+    Raises:
+        ModelError: It is not there, or the Hub is out of reach and it is not in the cache.
+    """
+    need("huggingface_hub")
+    from huggingface_hub import snapshot_download  # noqa: PLC0415 - a plain installation lacks it
+
+    repo = MODELS.get(model, model)
+    by_hand = f"download it elsewhere (hf download {repo} --local-dir DIR), give --semantic DIR"
+    folder = ask_hub(
+        lambda: snapshot_download(
+            repo,
+            revision=revision,
+            allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.txt"],
+            ignore_patterns=["*/*"],
+        ),
+        repo,
+        by_hand,
+    )
+    return Path(folder)
 
 
 def _download(info: Any, repo: str, file: str, folder: Path, by_hand: str) -> None:

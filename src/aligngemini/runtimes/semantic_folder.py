@@ -186,10 +186,14 @@ def _find_base(settings: SemanticSettings, beside: Path) -> tuple[Path, str]:
     config = _cached(repository, settings.base_revision)
     if config is None:
         raise ModelError(
-            f"{repository} is not on this machine: fetch it with `hf download {repository}`, or "
+            f"{repository} is not on this machine: fetch it with {_fetch(settings.base)}, or "
             "copy its files into a folder and give that"
         )
     return config.parent, f"{repository}@{config.parent.name}"
+
+
+def _fetch(base: str) -> str:
+    return f"`aligngemini models pull {base}`" if base in MODELS else f"`hf download {base}`"
 
 
 def _cached(repository: str, revision: str) -> Path | None:
