@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pytest
+from fixtures.backbones import expert_folder, tiny_expert
 from fixtures.drawn import png, texture
 from fixtures.training import SIDE, STUDIED, write_set
 
 from aligngemini.datasets.manifest import Row
 from aligngemini.evaluation.predictions import Prediction
 from aligngemini.training import study
+from aligngemini.training.export_expert import export_expert
 
 Study = tuple[list[Row], Path, list[Prediction]]
 
@@ -31,3 +33,18 @@ def studied(study_done, monkeypatch) -> Study:
     """The same, for tests that go on with it."""
     monkeypatch.setattr(study, "SMALL", 2)
     return study_done
+
+
+@pytest.fixture(scope="session")
+def exported_experts(tmp_path_factory):
+    """Gives a family's model folder with its export; each is made once, for it takes seconds."""
+    folders: dict[str, Path] = {}
+
+    def exported(family: str) -> Path:
+        if family not in folders:
+            folder = expert_folder(tmp_path_factory.mktemp(family) / "tiny", tiny_expert(family))
+            export_expert(folder)
+            folders[family] = folder
+        return folders[family]
+
+    return exported

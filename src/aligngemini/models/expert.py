@@ -117,7 +117,7 @@ class PixelExpert(PreTrainedModel):
         Args:
             pixel_values: (N, 3, H, W) float; sides divide by the backbone's patch size.
         """
-        output = self.backbone(pixel_values)
+        output = self.backbone(pixel_values, **self._any_size())
         tokens = output.last_hidden_state
         side = self.backbone.config.patch_size
         rows, columns = pixel_values.shape[-2] // side, pixel_values.shape[-1] // side
@@ -132,9 +132,15 @@ class PixelExpert(PreTrainedModel):
 
     def _class_token(self, output: Any) -> Tensor:
         # CLIP normalises its class token after the last block, SigLIP pools by attention.
-        pooled = self.backbone.config.model_type in ("clip_vision_model", "siglip_vision_model")
-        token: Tensor = output.pooler_output if pooled else output.last_hidden_state[:, 0]
+        token: Tensor = output.pooler_output if self._is_tower() else output.last_hidden_state[:, 0]
         return token
+
+    def _any_size(self) -> dict[str, bool]:
+        # DINO takes any size; the towers interpolate their position table only when told to.
+        return {"interpolate_pos_encoding": True} if self._is_tower() else {}
+
+    def _is_tower(self) -> bool:
+        return self.backbone.config.model_type in ("clip_vision_model", "siglip_vision_model")
 
 
 class ExpertGraph(nn.Module):

@@ -4,16 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 from torch import Tensor
 
 from aligngemini.models.compact import CompactExpert, CompactGraph
 from aligngemini.runtimes.folder import Calibration, seal_folder, write_settings
 from aligngemini.runtimes.onnx import OnnxRuntime
 from aligngemini.runtimes.preprocess import CropsAndWhole
+from aligngemini.training.onnx_graph import ExportError, check_outputs, write_graph
 from aligngemini.training.recipe import CompactRecipe
 
-TOLERANCE = 1e-4
+__all__ = ["UNCALIBRATED", "ExportError", "export_compact"]
+
 OUTPUTS = ("logit", "patches", "weights")
 
 UNCALIBRATED = Calibration(
@@ -23,10 +24,6 @@ UNCALIBRATED = Calibration(
     threshold_real=0.5,
     fitted_on="nothing: not calibrated",
 )
-
-
-class ExportError(RuntimeError):
-    """The exported graph does not give the numbers of the trained one."""
 
 
 def export_compact(
@@ -53,21 +50,14 @@ def export_compact(
     """
     out.mkdir(parents=True, exist_ok=True)
     graph = CompactGraph(expert.cpu().float()).eval()
-    program = torch.onnx.export(
+    write_graph(
         graph,
         _example(recipe, 2),
-        input_names=["crops", "whole"],
-        output_names=list(OUTPUTS),
+        out / "model.onnx",
+        inputs=("crops", "whole"),
+        outputs=OUTPUTS,
         dynamic_shapes=({0: torch.export.Dim("crops_count", min=1, max=4096)}, None),
-        dynamo=True,
-        verbose=False,
     )
-    if program is None:
-        raise ExportError("PyTorch exported nothing")
-    # The exporter notes paths of this machine and running numbers: the file would tell one, and
-    # the other would give the same numbers another fingerprint every time.
-    ClearMetadataAndDocStringPass()(program.model)
-    program.save(out / "model.onnx", external_data=False)
     for count in (1, recipe.crops):
         _check(graph, out / "model.onnx", _example(recipe, count))
     preprocess = CropsAndWhole(
@@ -94,10 +84,9 @@ def _example(recipe: CompactRecipe, crops: int) -> tuple[Tensor, Tensor]:
 
 def _check(graph: CompactGraph, weights: Path, inputs: tuple[Tensor, Tensor]) -> None:
     with torch.no_grad():
-        expected = dict(zip(OUTPUTS, graph(*inputs), strict=True))
+        expected = {
+            name: tensor.numpy() for name, tensor in zip(OUTPUTS, graph(*inputs), strict=True)
+        }
     crops, whole = inputs
     got = OnnxRuntime(weights, device="cpu").run(crops=crops.numpy(), whole=whole.numpy())
-    for name, tensor in expected.items():
-        difference = float(np.abs(tensor.numpy() - got[name]).max())
-        if not difference <= TOLERANCE:  # also when it is NaN
-            raise ExportError(f"the exported {name} is {difference:.2g} away from the trained one")
+    check_outputs(expected, got)
