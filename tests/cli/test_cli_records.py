@@ -31,6 +31,7 @@ HEADER = [
     *("path", "sha256", "width", "height", "format", "verdict", "score"),
     *("pixel_score", "pixel_verdict", "pixel_model", "pixel_remark"),
     *("provenance_verdict", "signals", "error_code", "error_message", "disagreement"),
+    *("semantic_score", "semantic_verdict", "semantic_model", "semantic_remark"),
 ]
 FAILED = Verdict(path=HOSTILE, error=Problem("truncated", "the file ends too early"))
 
@@ -97,6 +98,10 @@ def test_csv_reads_back_flat():
         "error_code": "",
         "error_message": "",
         "disagreement": "false",
+        "semantic_score": "",
+        "semantic_verdict": "",
+        "semantic_model": "",
+        "semantic_remark": "",
     }
     assert failed["path"] == HOSTILE.replace("\udcff", "\\udcff")
     assert (failed["verdict"], failed["error_code"]) == ("", "truncated")
@@ -118,10 +123,13 @@ def test_no_csv_cell_begins_a_formula_and_paths_stay_paths(start):
 
 def test_csv_has_columns_for_every_expert():
     second = Evidence(verdict="undecided", score=0.5, model="=n@e", remark="too small")
-    verdict = Verdict("a.jpg", branches={"pixel": Evidence(score=0.25), "pixel-2": second})
+    content = Evidence(model="vlm@1", error=Problem("unavailable", "no answer"))
+    branches = {"pixel": Evidence(score=0.25), "pixel-2": second, "semantic": content}
+    verdict = Verdict("a.jpg", branches=branches)
     file = io.BytesIO()
     Csv(file, experts=2).add(verdict)
     (row,) = csv.DictReader(io.StringIO(file.getvalue().decode(), newline=""))
     assert row["pixel_score"] == "0.25"
     cells = [row[f"pixel_2_{name}"] for name in ("score", "verdict", "model", "remark")]
     assert cells == ["0.5", "undecided", "'=n@e", "too small"]
+    assert (row["semantic_model"], row["semantic_remark"]) == ("vlm@1", "no answer")

@@ -9,7 +9,10 @@ from aligngemini.verdict import Evidence, Signal, Verdict, expert_name
 
 COLUMNS_BEFORE = ("path", "sha256", "width", "height", "format", "verdict", "score")
 COLUMNS_OF_EXPERT = ("score", "verdict", "model", "remark")
-COLUMNS_AFTER = ("provenance_verdict", "signals", "error_code", "error_message", "disagreement")
+COLUMNS_AFTER = (
+    *("provenance_verdict", "signals", "error_code", "error_message", "disagreement"),
+    *(f"semantic_{column}" for column in COLUMNS_OF_EXPERT),
+)
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -106,6 +109,7 @@ class Csv:
                 error and error.code,
                 error and _harmless(error.message, "'"),
                 str(verdict.disagreement).lower(),
+                *_cells(verdict.branches.get("semantic", Evidence())),
             )
         )
 
@@ -118,9 +122,11 @@ class Csv:
         _write(self._file, row.getvalue())
 
 
-def _cells(expert: Evidence) -> tuple[Any, ...]:
-    model = expert.model and _harmless(expert.model, "'")
-    return expert.score, expert.verdict, model, expert.remark
+def _cells(evidence: Evidence) -> tuple[Any, ...]:
+    """What stands in `COLUMNS_OF_EXPERT`; a branch that failed says so in place of a remark."""
+    model = evidence.model and _harmless(evidence.model, "'")
+    remark = evidence.remark or (evidence.error and evidence.error.message)
+    return evidence.score, evidence.verdict, model, remark and _harmless(remark, "'")
 
 
 def _write(file: BinaryIO, text: str) -> None:
