@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -68,3 +69,13 @@ def test_what_is_missing_is_named():
 def test_what_holds_no_settings_is_refused(values):
     with pytest.raises(SettingsError, match="the file must hold settings by name"):
         from_mapping(Outer, values)
+
+
+@dataclass(frozen=True)
+class Loose:
+    anything: dict[str, Any]
+
+
+def test_values_of_any_kind_stay_as_they_are():
+    values = {"number": 1, "text": "a", "list": [1, 2], "inner": {"on": True}}
+    assert from_mapping(Loose, {"anything": values}) == Loose(values)

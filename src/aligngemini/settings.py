@@ -27,7 +27,7 @@ def from_mapping(kind: type[T], values: Any, *, inside: str = "") -> T:
 
     Args:
         kind: A dataclass whose fields are `int`, `float`, `str`, `bool`, `tuple[X, ...]`,
-            `dict[str, X]`, `X | None` or such dataclasses themselves.
+            `dict[str, X]`, `X | None`, `Any` or such dataclasses themselves.
         values: What the file holds. Whole numbers pass for `float`, lists for tuples.
         inside: Name of the setting that these values are the value of.
 
@@ -56,6 +56,8 @@ def _needed(kind: Any) -> list[str]:
 
 
 def _fit(kind: Any, value: Any, name: str) -> Any:
+    if kind is Any:
+        return value
     if is_dataclass(kind):
         return from_mapping(kind, value, inside=name)  # type: ignore[arg-type]  # a class, not an instance
     origin = get_origin(kind) or kind

@@ -11,7 +11,11 @@ from importlib import import_module
 
 COMMANDS = {
     "detect": "say of each image whether it shows signs of AI generation",
+    "build": "make a data set for training",
     "train": "train a pixel expert and measure it on what it never saw",
+    "fuse": "fit how branches are joined into one verdict",
+    "models": "list, download, import and remove pixel experts",
+    "export": "make a pixel expert run without PyTorch",
 }
 
 

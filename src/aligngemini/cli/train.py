@@ -2,65 +2,122 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aligngemini.cli.checks import WRONG_USE
 from aligngemini.cli.parser import Parser, positive_int
 
-DESCRIPTION = """Train a pixel expert and measure it on what it never saw.
+if TYPE_CHECKING:
+    import argparse
 
-First every generator and every photo source is held out once: a model is trained
-without it and scores it, as is, re-encoded and at half size. Those scores set the
-thresholds and fill the model card. Then a model is trained on everything and written
-as a folder that `aligngemini detect --pixel DIR` takes.
+DESCRIPTION = """Train a pixel expert into a folder that `aligngemini detect --pixel DIR` takes.
+
+recipes:
+  aligngemini-sd21  DINOv2 ViT-L with LoRA, as AlignGemini has it, on pairs of SD 2.1's VAE
+  aligngemini-flux  its second expert, on pairs of FLUX's VAE
+  dda               the same backbone by the published code of DDA
+  linear-probe      the backbone as it is, and one linear unit: cheap
+  compact           two small networks for CPUs, trained on AI images too
+  FILE              a recipe of your own; those that ship show what it holds
+
+compact first holds every generator and every photo source out once and scores it by a
+model trained without it; those scores set the thresholds and fill the model card. The
+others learn from pairs, a photo and its reconstruction, and take the checkpoint that
+does best on the pairs of the split val.
 """
 
 EPILOG = """the manifest (CSV or Parquet) has a row an image:
   path        relative to the manifest, or absolute
   label       real or fake
   generator   of a fake
-  source      of a photo: where it came from; whole sources are held out
+  source      of a photo: where it came from; compact holds whole sources out
+  split       of a pair: train (or empty) or val; compact does not read it
   pair        of a reconstruction: the photo it was made from
 
-A run that was stopped goes on where it was when the same command is given again.
-Needs the train extra: pip install "aligngemini[train]"
+`aligngemini build pixel-set` makes pairs. A run that was stopped goes on where it was when
+the same command is given again. Several GPUs: torchrun --nproc_per_node N --module
+aligngemini train ... Needs the train extra: pip install "aligngemini[train]"
 
-example:
-  aligngemini train pixel --recipe compact --manifest images.csv --out my-expert
-  aligngemini detect photo.jpg --pixel my-expert
+The semantic branch: aligngemini train semantic --help
+
+examples:
+  aligngemini train pixel --recipe aligngemini-sd21 --manifest set/manifest.parquet --out sd21
+  aligngemini train pixel --recipe linear-probe --backbone dinov2-small \\
+      --manifest set/manifest.parquet --out probe
+  aligngemini detect photo.jpg --pixel sd21
 """
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; gives the exit code."""
+    if arguments and arguments[0] == "semantic":
+        from aligngemini.cli.train_semantic import main as train_semantic
+
+        return train_semantic(arguments[1:])
+    return _train_pixel(arguments)
+
+
+def _train_pixel(arguments: Sequence[str]) -> int:
     parser = _parser()
     if not arguments:
         parser.print_help()
         return WRONG_USE
     given = parser.parse_args(arguments)
     try:
-        from aligngemini.training.compact import build_compact
-    except ImportError as error:
-        print(
-            f"aligngemini train: {error.name} is not installed; "
-            'pip install "aligngemini[train]" brings what training needs',
-            file=sys.stderr,
-        )
-        return WRONG_USE
-    from aligngemini.datasets.manifest import ManifestError
-    from aligngemini.settings import SettingsError
-    from aligngemini.training.export import ExportError
-    from aligngemini.training.recipe import RecipeError, load_recipe
+        import torch
+        from safetensors import SafetensorError
 
+        from aligngemini.datasets.manifest import ManifestError
+        from aligngemini.settings import SettingsError
+        from aligngemini.training.export import ExportError
+        from aligngemini.training.recipe import RecipeError
+    except ImportError as error:
+        return _failed(
+            f"{error.name} is not installed; "
+            'pip install "aligngemini[train]" brings what training needs'
+        )
     try:
-        recipe = load_recipe(given.recipe, steps=given.steps, seed=given.seed)
-        work = given.work or given.out.with_name(given.out.name + "-work")
-        fingerprint = build_compact(recipe, given.manifest, given.out, work, jobs=given.jobs)
+        with redirect_stdout(sys.stderr):  # the Trainer's log; results alone go to standard output
+            fingerprint = _train(given)
     except (ManifestError, RecipeError, SettingsError, ExportError) as error:
-        print(f"aligngemini train: {error}", file=sys.stderr)
-        return WRONG_USE
-    print(f"{given.out}: {fingerprint}; the measured figures are in {given.out / 'card.md'}")
+        return _failed(str(error))
+    except torch.OutOfMemoryError:
+        return _failed(
+            "the GPU's memory is full; give a smaller --batch-size, or a recipe with "
+            "gradient_checkpointing: true"
+        )
+    except (OSError, SafetensorError) as error:
+        return _failed(f"cannot read or write: {error}; the same command goes on where it was")
+    if fingerprint is not None:
+        print(f"{given.out}: {fingerprint}; the measured figures are in {given.out / 'card.md'}")
     return 0
+
+
+def _train(given: "argparse.Namespace") -> str | None:
+    from aligngemini.training.recipe import CompactRecipe, load_recipe
+
+    recipe = load_recipe(
+        given.recipe,
+        steps=given.steps,
+        seed=given.seed,
+        backbone=given.backbone,
+        batch_size=given.batch_size,
+    )
+    work = given.work or given.out.with_name(given.out.name + "-work")
+    if isinstance(recipe, CompactRecipe):
+        from aligngemini.training.compact import build_compact
+
+        return build_compact(recipe, given.manifest, given.out, work, jobs=given.jobs)
+    from aligngemini.training.expert_build import build_expert
+
+    return build_expert(recipe, given.manifest, given.out, work, workers=given.workers)
+
+
+def _failed(message: str) -> int:
+    print(f"aligngemini train: {message}", file=sys.stderr)
+    return WRONG_USE
 
 
 def _parser() -> Parser:
@@ -78,21 +135,39 @@ def _parser() -> Parser:
         "--recipe",
         default="compact",
         metavar="NAME",
-        help="settings: compact (the default), or a YAML file",
+        help="one of the above, or a YAML file (default: compact)",
     )
     add(
         "--work",
         type=Path,
         metavar="DIR",
-        help="folder for views, checkpoints and predictions, several GB (default: DIR-work)",
+        help="folder for views, checkpoints and logs, several GB (default: DIR-work)",
     )
     add("--steps", type=positive_int, metavar="N", help="instead of the recipe's")
     add("--seed", type=int, metavar="N", help="instead of the recipe's")
+    add(
+        "--batch-size",
+        type=positive_int,
+        metavar="N",
+        help="instead of the recipe's: images a step (compact), pairs a forward pass (others)",
+    )
+    add(
+        "--backbone",
+        metavar="NAME",
+        help="instead of the recipe's: dinov2-small, dinov2-base, dinov2-large, dinov2-giant, "
+        "dinov3-large, clip-large, siglip-large, a repository of the Hub, or a folder",
+    )
+    add(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes that prepare pairs (default: one a core)",
+    )
     add(
         "--jobs",
         type=positive_int,
         default=1,
         metavar="N",
-        help="models to train at the same time while measuring (default: 1)",
+        help="compact: models to train at the same time while measuring (default: 1)",
     )
     return parser

@@ -3,13 +3,14 @@
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
 from aligngemini.datasets.pool import PoolConfig
 from aligngemini.models.compact import ViewConfig
 from aligngemini.settings import SettingsError, from_mapping
+from aligngemini.training.expert_recipe import ExpertRecipe
 
 
 class RecipeError(ValueError):
@@ -67,14 +68,23 @@ class CompactRecipe:
             raise SettingsError(f"pair_share {self.pair_share} is no share, 0 to 1")
 
 
+Recipe: TypeAlias = "CompactRecipe | ExpertRecipe"
+
+KINDS: dict[str, type[CompactRecipe] | type[ExpertRecipe]] = {
+    "compact": CompactRecipe,
+    "expert": ExpertRecipe,
+}
+
+
 def recipe_names() -> list[str]:
-    """Names of the recipes that ship."""
+    """Names of the pixel experts' recipes that ship."""
     folder = files("aligngemini.training").joinpath("recipes")
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir())
+    names = (entry.name.removesuffix(".yaml") for entry in folder.iterdir())
+    return sorted(name for name in names if not name.startswith("semantic-"))
 
 
-def load_recipe(name: str, **overrides: Any) -> CompactRecipe:
-    """Read a recipe.
+def load_recipe(name: str, **overrides: Any) -> Recipe:
+    """Read a recipe; its `kind` says of what: `compact` (where none is given) or `expert`.
 
     Args:
         name: Of a recipe that ships, or the path of a YAML file.
@@ -91,10 +101,19 @@ def load_recipe(name: str, **overrides: Any) -> CompactRecipe:
     else:
         raise RecipeError(f"no recipe {name!r}; known: {', '.join(recipe_names())}, or a YAML file")
     try:
-        values = yaml.safe_load(text)
-        if isinstance(values, dict):
-            values.update({key: value for key, value in overrides.items() if value is not None})
-        recipe = from_mapping(CompactRecipe, values)
+        recipe = _parse(yaml.safe_load(text), overrides)
     except (yaml.YAMLError, SettingsError) as error:
         raise RecipeError(f"recipe {name!r}: {error}") from error
-    return replace(recipe, pool=replace(recipe.pool, seed=recipe.seed))
+    if isinstance(recipe, CompactRecipe):
+        return replace(recipe, pool=replace(recipe.pool, seed=recipe.seed))
+    return recipe
+
+
+def _parse(values: Any, overrides: dict[str, Any]) -> Recipe:
+    if not isinstance(values, dict):
+        raise SettingsError(f"the file must hold settings by name, not {values!r}")
+    kind = str(values.pop("kind", "compact"))
+    if kind not in KINDS:
+        raise SettingsError(f"kind {kind!r}; known: {', '.join(KINDS)}")
+    values.update({key: value for key, value in overrides.items() if value is not None})
+    return from_mapping(KINDS[kind], values)
