@@ -175,7 +175,7 @@ def test_folder_without_pytorch_weights_is_refused(quick, tmp_path):
 def test_taken_place_is_refused_and_kept(quick, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
-    with pytest.raises(ExportError, match="is there already"):
+    with pytest.raises(ModelError, match="is there already"):
         export_expert(quick, out=tmp_path / "out")
     assert (tmp_path / "out" / "mine.txt").read_text() == "mine"
 

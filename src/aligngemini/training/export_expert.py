@@ -10,6 +10,7 @@ import torch
 from aligngemini.models.expert import PixelExpert
 from aligngemini.runtimes.folder import (
     CALIBRATION,
+    CARD,
     ONNX,
     PREPROCESS,
     SAFETENSORS,
@@ -20,6 +21,7 @@ from aligngemini.runtimes.folder import (
     seal_folder,
     sha256_file,
 )
+from aligngemini.runtimes.installing import new_folder
 from aligngemini.runtimes.onnx import OnnxRuntime
 from aligngemini.runtimes.preprocess import CenterCrop
 from aligngemini.runtimes.torch import TorchRuntime
@@ -27,7 +29,6 @@ from aligngemini.training.exportable import exportable, takes_any_size
 from aligngemini.training.onnx_graph import ExportError, write_graph
 from aligngemini.training.parity import Parity, compare_files, compare_sizes, drawn_files
 
-CARD = "card.md"
 LARGEST = 2_000_000_000
 """Bytes of weights that fit into one ONNX file, whose format ends at 2 GiB."""
 
@@ -51,12 +52,13 @@ def export_expert(
         The fingerprint, which is that of the PyTorch weights, and what the check found.
 
     Raises:
-        ModelError: The folder cannot be opened or holds no PyTorch weights.
-        ExportError: The weights are too large for one ONNX file, `out` is taken, or a number is
-            more than 1e-4 away from PyTorch's. Nothing is left behind then.
+        ModelError: The folder cannot be opened or holds no PyTorch weights, or `out` is taken or
+            cannot be written.
+        ExportError: The weights are too large for one ONNX file, or a number is more than 1e-4
+            away from PyTorch's. Nothing is left behind then.
     """
     model, views = open_expert(folder)
-    with writing(out) if out is not None else _inside(model.path) as target:
+    with new_folder(out) if out is not None else _inside(model.path) as target:
         trained = TorchRuntime(model)
         expert = trained.graph.expert
         size = 4 * expert.num_parameters()
@@ -125,27 +127,6 @@ def write_expert(trained: TorchRuntime, path: Path, views: CenterCrop) -> None:
             outputs=("logit", "patches"),
             dynamic_shapes=(shapes,),
         )
-
-
-@contextmanager
-def writing(out: Path) -> Iterator[Path]:
-    """A folder that takes the place of `out` when the block ends well, and goes if it does not.
-
-    Raises:
-        ExportError: `out` is there and not empty.
-    """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ExportError(f"{out} is there already; name a folder that is new or empty")
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        if out.exists():
-            out.rmdir()
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def copy_settings(source: Path, target: Path) -> None:

@@ -16,10 +16,18 @@ import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from aligngemini.branches.pixel import PixelBranch
-from aligngemini.runtimes.folder import ONNX, ModelFolder, open_folder, seal_folder, write_settings
+from aligngemini.runtimes.folder import (
+    CARD,
+    ONNX,
+    ModelFolder,
+    open_folder,
+    seal_folder,
+    write_settings,
+)
+from aligngemini.runtimes.installing import new_folder
 from aligngemini.runtimes.onnx import OnnxRuntime
 from aligngemini.runtimes.preprocess import CenterCrop
-from aligngemini.training.export_expert import CARD, copy_settings, export_expert, writing
+from aligngemini.training.export_expert import copy_settings, export_expert
 from aligngemini.training.onnx_graph import ExportError, quiet
 from aligngemini.training.parity import open_images
 
@@ -106,7 +114,7 @@ def quantize_expert(
         ExportError: No image could be read, too many verdicts change, the model is int8 already,
             or `out` is taken. Nothing is left behind then.
     """
-    with TemporaryDirectory() as work, writing(out) as target:
+    with TemporaryDirectory() as work, new_folder(out) as target:
         model, exact = _exported(folder, Path(work))
         quantize(exact, target / ONNX)
         step()
