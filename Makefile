@@ -20,12 +20,12 @@ MAKEFLAGS += --no-print-directory
 export IMAGES
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs clean
+.PHONY: help demo test lint docs regress clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
 	@echo
-	@echo "Parts of make test: make lint, make docs. What they made is removed by: make clean"
+	@echo "Parts of make test: make lint, make docs, make regress. What they made is removed by: make clean"
 
 # --- what people run ------------------------------------------------------------------------------
 
@@ -53,6 +53,10 @@ lint: $(VENV)/.installed-dev
 docs: export NO_MKDOCS_2_WARNING = 1
 docs: $(VENV)/.installed-dev
 	$(BIN)/mkdocs build --strict
+
+# Part of the tests too. A change that is meant is recorded by: python tools/regress.py --accept WHY
+regress: $(VENV)/.installed-dev
+	$(BIN)/python tools/regress.py
 
 clean:
 	rm -rf .venv demo-output site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis \

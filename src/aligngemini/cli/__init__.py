@@ -16,6 +16,8 @@ COMMANDS = {
     "fuse": "fit how branches are joined into one verdict",
     "models": "list, download, import and remove pixel experts",
     "export": "make a pixel expert run without PyTorch",
+    "selftest": "check that this installation answers as it was released",
+    "doctor": "say what is installed and what would run where",
 }
 
 

@@ -1,0 +1,1 @@
+"""Is this installation sound? What `aligngemini selftest` and `aligngemini doctor` look at."""
