@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ Several GPUs: start the same command with torchrun or accelerate launch.
 Needs the train extra: pip install "aligngemini[train]"
 
 Pairs for the semantic branch: aligngemini build semantic-set --help
+Edited photos for GAMMA:       aligngemini build manipulation-set --help
+A test set of your own:        aligngemini build benchmark --help
 
 exit codes:
   0    every photo has its reconstructions (duplicates left out)
@@ -51,12 +54,20 @@ examples:
 """
 
 
+OTHER_SETS = {
+    "semantic-set": "build_semantic",
+    "manipulation-set": "build_manipulation",
+    "benchmark": "build_benchmark",
+}
+"""Modules of this package that build other sets."""
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the command; gives the exit code."""
-    if arguments and arguments[0] == "semantic-set":
-        from aligngemini.cli.build_semantic import main as build_semantic_set
-
-        return build_semantic_set(arguments[1:])
+    if arguments and arguments[0] in OTHER_SETS:
+        module = import_module(f"aligngemini.cli.{OTHER_SETS[arguments[0]]}")
+        code: int = module.main(arguments[1:])
+        return code
     parser = _parser()
     if not arguments:
         parser.print_help()

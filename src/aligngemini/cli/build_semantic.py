@@ -96,7 +96,8 @@ def _fail(message: str) -> int:
     return WRONG_USE
 
 
-def _seed(text: str) -> int:
+def seed_number(text: str) -> int:
+    """A whole number from 0 up."""
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError("must be 0 or more")
@@ -122,7 +123,7 @@ def _parser() -> Parser:
         metavar="N",
         help="images of each class (default: as many as the smaller class has)",
     )
-    add("--seed", type=_seed, default=0, metavar="N", help="of every draw (default: 0)")
+    add("--seed", type=seed_number, default=0, metavar="N", help="of every draw (default: 0)")
     add(
         "--max-side",
         type=positive_int,

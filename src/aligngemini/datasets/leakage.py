@@ -135,14 +135,40 @@ def probe(fakes: Vectors, reals: Vectors, *, seed: int = 0) -> tuple[Figure, Fig
     return _share(right.mean(1)), _auc(scores[:, 0], scores[:, 1])
 
 
+def leakage_report(leakage: Leakage | str) -> dict[str, Any]:
+    """As JSON holds it; a text says why there are no figures."""
+    if isinstance(leakage, str):
+        return {"leaks": None, "reason": leakage}
+    return {"leaks": leakage.leaks, **asdict(leakage)}
+
+
 def save_leakage(leakage: Leakage | str, path: Path) -> None:
     """Write the report as JSON; a text says why there are no figures."""
-    report: dict[str, Any] = (
-        {"leaks": None, "reason": leakage}
-        if isinstance(leakage, str)
-        else {"leaks": leakage.leaks, **asdict(leakage)}
+    write_whole(path, (json.dumps(leakage_report(leakage), indent=2) + "\n").encode())
+
+
+def leakage_warning(path: Path) -> str | None:
+    """What to say before a set is trained on, or None where its probe found nothing.
+
+    Args:
+        path: Of the report; a set that nobody probed has none.
+    """
+    if not path.is_file():
+        return None
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        leaks, found, limit = report["leaks"], report.get("balanced_accuracy"), report.get("limit")
+        if leaks is None:
+            return f"nobody knows whether this set leaks: {report['reason']}"
+        if not leaks:
+            return None
+        figures = f"balanced accuracy {found['value']:.2f}, limit {limit:.2f}"
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return f"nobody knows whether this set leaks: {path} cannot be read"
+    return (
+        f"THIS SET LEAKS: pixels alone tell its classes apart ({figures}). What is trained on it "
+        "may learn that instead of what the images show, and fail on others"
     )
-    write_whole(path, (json.dumps(report, indent=2) + "\n").encode())
 
 
 def _statistics(path: str) -> tuple[Vectors, Vectors]:
