@@ -20,7 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aligngemini import Detector
-from aligngemini.evaluation.fusion_fit import fit_fusion, upper_bound
+from aligngemini.evaluation.fusion_fit import fit_fusion
+from aligngemini.evaluation.guarantee import upper_bound
 from aligngemini.fusion import FUSIONS, FusionError, join, open_rule
 from aligngemini.fusion.fitted import FittedRule, fingerprint, write_fusion
 from aligngemini.fusion.rules import Vote, Weighted

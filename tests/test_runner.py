@@ -1,6 +1,7 @@
+import hashlib
 import itertools
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from aligngemini.cores import usable_cores
 from aligngemini.detector import Detector
 from aligngemini.images.sources import Item
 from aligngemini.isolation import WorkerStartError
-from aligngemini.runner import DetectorOptions, judge_paths, overlay_name
+from aligngemini.report.drawing import overlay_name
+from aligngemini.runner import DetectorOptions, judge_paths
 from aligngemini.verdict import Evidence, Problem, Verdict, label_for
 
 
@@ -178,3 +180,28 @@ def test_the_cpus_counted_are_those_this_process_may_use():
         assert usable_cores() == 1
     finally:
         os.sched_setaffinity(0, before)
+
+
+def test_a_delivery_happens_before_the_judging(draw, tmp_path):
+    PILImage.fromarray(np.tile(np.uint8([0, 255]), (64, 96))[..., None].repeat(3, 2)).save(
+        tmp_path / "stripes.png"
+    )
+    path = str(tmp_path / "stripes.png")
+    plain, as_is, half, dark, small = (
+        one.verdict
+        for one in judge(
+            Item(path),
+            Item(path, delivery="as-is"),
+            Item(path, delivery="crop:0.5"),
+            Item(draw("dark.png", (9, 9, 9)), delivery="jpeg:90"),
+            Item(path, delivery="scale:0.1"),
+        )
+    )
+    assert replace(as_is, branches={}) == replace(plain, branches={})
+    digest = hashlib.sha256((tmp_path / "stripes.png").read_bytes()).hexdigest()
+    assert {one.sha256 for one in (plain, as_is, half, small)} == {digest}
+    assert (half.width, half.height) == (96, 32)
+    assert half.notes == ("delivered as crop:0.5",)
+    assert dark.score == pytest.approx(9 / 255)
+    assert small.error.code == "too-small"
+    assert small.verdict is None

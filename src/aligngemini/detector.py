@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +13,22 @@ from aligngemini.fusion import Rule, join, open_rule
 from aligngemini.fusion.cascade import not_needed
 from aligngemini.images.decode import Limits, decode, from_pil, read_bytes
 from aligngemini.images.item import Image, ImageError, digest
-from aligngemini.verdict import Evidence, Problem, Verdict, branch_kind, expert_name
+from aligngemini.runtimes.published import DEFAULT_GAMMA
+from aligngemini.verdict import (
+    Evidence,
+    Guarantee,
+    Problem,
+    Verdict,
+    branch_kind,
+    expert_name,
+)
+
+if TYPE_CHECKING:
+    from aligngemini.calibration import CalibrationFile
 
 ImageInput: TypeAlias = "str | Path | bytes | PILImage.Image | npt.NDArray[np.uint8] | Image"
 
-ORDER = ("pixel", "semantic", "provenance")
+ORDER = ("pixel", "semantic", "gamma", "provenance")
 BY_COST = ("provenance", "pixel", "gamma", "semantic")
 """Kinds of branches, the cheapest first: what a cascade runs before it asks for more."""
 SEMANTIC_SKIPPED = "no vision-language model configured"
@@ -42,6 +53,7 @@ class Detector:
         cascade: bool = False,
         limits: Limits | None = None,
         skipped: dict[str, str] | None = None,
+        calibration: "CalibrationFile | None" = None,
     ) -> None:
         """Join branches that are already loaded.
 
@@ -52,9 +64,11 @@ class Detector:
                 verdict. The verdict is that of a full run; the score is that of what ran.
             limits: What is refused before decoding.
             skipped: Branches that are not there, with the reason each record gives.
+            calibration: Thresholds to read the branches against, instead of their own.
 
         Raises:
             FusionError: (a ValueError) The fusion rule is unknown, or was fitted on other models.
+            CalibrationError: (a ValueError) The calibration was made with another detector.
         """
         self.branches = list(branches)
         self.rule = open_rule(fusion)
@@ -65,6 +79,9 @@ class Detector:
         self.cascade = cascade
         self.limits = limits or Limits()
         self.skipped = dict(skipped or {})
+        self.guarantee: Guarantee | None = None
+        if calibration is not None:
+            self._calibrate(calibration)
 
     @classmethod
     def load(
@@ -75,14 +92,16 @@ class Detector:
         explain: bool = False,
         max_pixels: int | None = None,
         four_bit: bool = False,
+        gamma: str | Path = DEFAULT_GAMMA,
         fusion: str | Path | Rule = "or",
         cascade: bool = False,
+        calibration: str | Path | None = None,
         device: str = "auto",
         trust: str | Path | None = None,
         limits: Limits | None = None,
         threads: int | None = None,
     ) -> "Detector":
-        """Load the branches: pixel experts, a vision-language model, the provenance reader.
+        """Load the branches: pixel experts, a vision-language model, GAMMA, the provenance reader.
 
         Args:
             pixel: A pixel expert: the name of one that ships (`compact`) or is installed, a model
@@ -95,9 +114,13 @@ class Detector:
             max_pixels: Larger images are shrunk to this many before that model sees them; None
                 keeps its own.
             four_bit: Whether to hold that model's weights in four bits; needs a GPU.
+            gamma: A GAMMA model, which also says where: the name of one that ships or is installed,
+                or a model folder; or `off`, and the records have no such branch.
             fusion: The rule that joins the branches: `or`, `weighted`, `vote`, a file that
                 `aligngemini fuse fit` wrote, or a rule.
             cascade: Whether to leave out branches that can no longer change a verdict.
+            calibration: A file that `aligngemini calibrate` wrote, whose thresholds are taken
+                instead of the models' own.
             device: `auto`, `cpu` or `cuda`. `auto` takes CUDA where the runtime has it.
             trust: PEM file of certificate authorities whose C2PA signatures are believed.
             limits: What is refused before decoding.
@@ -107,6 +130,8 @@ class Detector:
             ModelError: A model is missing, damaged or does not match its card, or the device is
                 not there.
             FusionError: (a ValueError) The fusion rule is unknown, or was fitted on other models.
+            CalibrationError: (a ValueError) The calibration cannot be read, or was made with
+                another detector.
         """
         from aligngemini.branches.loading import load_pixel  # noqa: PLC0415 - loads ONNX Runtime
         from aligngemini.branches.provenance import ProvenanceBranch  # noqa: PLC0415
@@ -138,8 +163,24 @@ class Detector:
                     four_bit=four_bit,
                 )
             )
+        if str(gamma) != "off":
+            from aligngemini.branches.gamma import GammaBranch  # noqa: PLC0415 - when asked for
+
+            branches.append(GammaBranch.load(gamma, device=device, threads=threads))
         branches.append(ProvenanceBranch(trust=trust))
-        return cls(branches, fusion=fusion, cascade=cascade, limits=limits, skipped=skipped)
+        found = None
+        if calibration is not None:
+            from aligngemini.calibration import read_calibration  # noqa: PLC0415 - when asked for
+
+            found = read_calibration(Path(calibration))
+        return cls(
+            branches,
+            fusion=fusion,
+            cascade=cascade,
+            limits=limits,
+            skipped=skipped,
+            calibration=found,
+        )
 
     def judge(self, image: ImageInput, *, heatmaps: bool = False) -> Verdict:
         """Judge one image; see `judge_batch`."""
@@ -150,7 +191,7 @@ class Detector:
 
         Args:
             images: Paths, file bytes, PIL images, (H, W, 3) uint8 RGB arrays or decoded `Image`s.
-            heatmaps: Whether to fill `Evidence.heatmap`.
+            heatmaps: Whether to fill `Evidence.heatmap` and `Evidence.maps`.
         """
         opened = [self.open(image) for image in images]
         readable = [item for item in opened if isinstance(item, Image)]
@@ -179,6 +220,26 @@ class Detector:
     def failed(self, path: str, problem: Problem, data: bytes = b"") -> Verdict:
         """The record of an input that could not be judged."""
         return Verdict(path=path, sha256=digest(data), fusion=self.fusion, error=problem)
+
+    def _calibrate(self, calibration: "CalibrationFile") -> None:
+        """Read the branches, or the rule that has thresholds of its own, against a calibration."""
+        from aligngemini.calibration import (  # noqa: PLC0415 - when asked for
+            CalibratedBranch,
+            CalibratedRule,
+        )
+
+        scoring = [one for one in self.branches if one.name != "provenance"]
+        fitted = getattr(self.rule, "model", None)
+        models = {one.name: getattr(one, "model", f"@{one.fingerprint}") for one in scoring}
+        calibration.check(models, fitted or self.rule.name)
+        if fitted is not None:
+            self.rule = CalibratedRule(self.rule, calibration)
+        else:
+            self.branches = [
+                CalibratedBranch(one, calibration) if one in scoring else one
+                for one in self.branches
+            ]
+        self.guarantee = calibration.guarantee
 
     def _evidence(self, images: Sequence[Image], *, heatmaps: bool) -> list[dict[str, Evidence]]:
         """Evidence for each image by branch; each branch sees the images that need it at once."""
@@ -218,6 +279,7 @@ class Detector:
             fused=fused if fused.threshold is not None or fused.remark is not None else None,
             branches={name: branches[name] for name in order},
             notes=image.notes,
+            guarantee=self.guarantee,
         )
 
 

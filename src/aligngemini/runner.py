@@ -6,9 +6,8 @@ or run out of memory without taking the run along, and nothing heavy is imported
 
 from __future__ import annotations
 
-import re
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,7 +17,8 @@ from typing import TYPE_CHECKING, Protocol
 from aligngemini.cores import usable_cores
 from aligngemini.fusion import open_rule
 from aligngemini.isolation import map_isolated
-from aligngemini.verdict import Problem, Verdict
+from aligngemini.runtimes.published import DEFAULT_GAMMA
+from aligngemini.verdict import MILD_CHANGES, Problem, Verdict
 
 if TYPE_CHECKING:  # numpy, Pillow and ONNX Runtime are the workers' to load
     import numpy as np
@@ -32,7 +32,6 @@ MEMORY = 4 << 30  # bytes a worker may add to what it took to load; far more tha
 # What one image may take of a model of billions of parameters on a CPU.
 LARGE_TIMEOUT = 600.0
 LARGE_MEMORY = 16 << 30
-STEM_LENGTH = 50  # characters; file names end at 255 bytes, and a character may take four
 
 
 class Input(Protocol):
@@ -48,6 +47,11 @@ class Input(Protocol):
         """Why it is known already that it cannot be judged."""
         ...
 
+    @property
+    def delivery(self) -> str | None:
+        """What happens to the image before it is judged; see `images.deliveries`."""
+        ...
+
 
 @dataclass(frozen=True)
 class DetectorOptions:
@@ -58,8 +62,10 @@ class DetectorOptions:
     explain: bool = False
     max_pixels: int | None = None
     four_bit: bool = False
+    gamma: str = DEFAULT_GAMMA
     fusion: str = "or"
     cascade: bool = False
+    calibration: str | None = None
     device: str = "auto"
     trust: str | None = None
 
@@ -80,8 +86,10 @@ class DetectorOptions:
             explain=self.explain,
             max_pixels=self.max_pixels,
             four_bit=self.four_bit,
+            gamma=self.gamma,
             fusion=self.fusion,
             cascade=self.cascade,
+            calibration=self.calibration,
             device=self.device,
             trust=self.trust,
             threads=threads,
@@ -97,11 +105,14 @@ class Judged:
         preview: A small JPEG, if previews were asked for and the image could be decoded.
         heatmap: (h, w) float32 in [0, 1] with NaN where nobody looked, if heatmaps were asked for
             and a branch gave one.
+        maps: PNGs of the maps of the GAMMA branch by name, to be stretched over the preview, if
+            heatmaps were asked for and there is such a branch.
     """
 
     verdict: Verdict
     preview: bytes | None = None
     heatmap: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+    maps: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 def judge_paths(
@@ -113,6 +124,7 @@ def judge_paths(
     previews: bool = False,
     heatmaps: bool = False,
     heatmap_dir: str | Path | None = None,
+    stability: bool = False,
 ) -> Generator[Judged, None, None]:
     """Judge inputs in worker processes, in order; every input gives exactly one `Judged`.
 
@@ -120,15 +132,19 @@ def judge_paths(
     it, ends them.
 
     Args:
-        items: May be endless; memory does not grow with their number.
+        items: May be endless; memory does not grow with their number. What an item's `delivery`
+            says is done in the worker; the verdict then names the file by its own path and SHA-256,
+            has the size of the delivered picture, and says in `notes` how it was delivered.
         options: What to judge with.
         workers: Processes; None takes `default_workers`.
         timeout: Seconds one input may take before it is given up as `timeout`; None takes a minute,
-            or ten where a model is large.
+            or ten where a model is large, and with `stability` as long for each of its changes.
         previews: Whether to make previews.
         heatmaps: Whether to hand heatmaps back.
         heatmap_dir: Existing folder that takes an overlay of every image that has a heatmap, as
-            `<stem>.<first 8 digits of the SHA-256>.png`.
+            `<stem>.<first 8 digits of the SHA-256>.png`, and one of each of its maps, as
+            `<stem>.<digits>.<map>.png`.
+        stability: Whether to judge each image again after `MILD_CHANGES`.
 
     Raises:
         FusionError: (a ValueError) The fusion rule is unknown, or its file cannot be used.
@@ -140,6 +156,9 @@ def judge_paths(
     large = any_large(options)
     workers = workers or default_workers(options)
     pending: deque[str] = deque()
+    if timeout is None:
+        times = 1 + len(MILD_CHANGES) if stability else 1
+        timeout = times * (LARGE_TIMEOUT if large else TIMEOUT)
     answers = map_isolated(
         partial(
             _Judge,
@@ -148,10 +167,11 @@ def judge_paths(
             previews=previews,
             heatmaps=heatmaps,
             heatmap_dir=None if heatmap_dir is None else Path(heatmap_dir),
+            stability=stability,
         ),
         _remember(items, pending),
         workers=workers,
-        timeout=timeout or (LARGE_TIMEOUT if large else TIMEOUT),
+        timeout=timeout,
         memory=LARGE_MEMORY if large else MEMORY,
     )
     return _with_paths(answers, pending, rule.name)
@@ -167,13 +187,8 @@ def any_large(options: DetectorOptions) -> bool:
     from aligngemini.runtimes.folder import is_large  # noqa: PLC0415 - see above
 
     in_process = options.semantic != "off" and "://" not in options.semantic
-    return in_process or any(is_large(expert) for expert in options.pixel if expert != "off")
-
-
-def overlay_name(verdict: Verdict) -> str:
-    """The file name of an image's overlay: told apart by content, recognised by its stem."""
-    stem = re.sub(r"[^\w.() -]", "_", Path(verdict.path).stem)[:STEM_LENGTH]
-    return f"{stem}.{(verdict.sha256 or '')[:8]}.png"
+    folders = [model for model in (*options.pixel, options.gamma) if model != "off"]
+    return in_process or any(map(is_large, folders))
 
 
 def _remember(items: Iterable[Input], pending: deque[str]) -> Iterator[Input]:
@@ -206,11 +221,13 @@ class _Judge:
         previews: bool,
         heatmaps: bool,
         heatmap_dir: Path | None,
+        stability: bool,
     ) -> None:
         self.detector = options.load(threads)
         self.previews = previews
         self.heatmaps = heatmaps
         self.heatmap_dir = heatmap_dir
+        self.stability = stability
 
     def __call__(self, item: Input) -> Judged:
         if item.problem is not None:
@@ -218,25 +235,41 @@ class _Judge:
         image = self.detector.open(item.path)
         if isinstance(image, Verdict):
             return Judged(image)
+        digest = image.sha256
+        if item.delivery is not None:
+            image = self._deliver(image, item.delivery)
+            if isinstance(image, Verdict):
+                return Judged(image)
         wanted = self.heatmaps or self.heatmap_dir is not None
-        verdict = self.detector.judge(image, heatmaps=wanted)
-        heatmap = _heatmap(verdict)
-        if self.heatmap_dir is not None and heatmap is not None:
-            verdict = self._save_overlay(image, heatmap, verdict, self.heatmap_dir)
-        verdict.to_json()  # a record nobody could write (a NaN) fails here, as this input's error
-        return Judged(
-            _without_heatmaps(verdict),
-            _preview(image) if self.previews else None,
-            heatmap if self.heatmaps else None,
-        )
+        verdict = replace(self.detector.judge(image, heatmaps=wanted), sha256=digest)
+        if self.stability:
+            from aligngemini.stability import with_stability  # noqa: PLC0415 - when asked for
 
-    def _save_overlay(
-        self, image: Image, heatmap: npt.NDArray[np.float32], verdict: Verdict, folder: Path
-    ) -> Verdict:
-        from aligngemini.report.overlay import save_overlay  # noqa: PLC0415 - only when asked for
+            verdict = with_stability(self.detector, image, verdict)
+        if self.heatmap_dir is not None:
+            verdict = self._save_overlays(image, verdict, self.heatmap_dir)
+        verdict.to_json()  # a record nobody could write (a NaN) fails here, as this input's error
+        preview = _preview(image) if self.previews else None
+        heatmap, maps = _drawn(verdict) if self.heatmaps else (None, {})
+        return Judged(_without_heatmaps(verdict), preview, heatmap, maps)
+
+    def _deliver(self, image: Image, delivery: str) -> Image | Verdict:
+        """The image as it arrives, or the verdict of one that cannot."""
+        from aligngemini.images.deliveries import deliver_image  # noqa: PLC0415 - when asked for
+        from aligngemini.images.item import ImageError  # noqa: PLC0415
 
         try:
-            save_overlay(image, heatmap, folder / overlay_name(verdict))
+            delivered = deliver_image(image, delivery)
+            self.detector.limits.check_size((delivered.width, delivered.height))
+        except ImageError as error:
+            return self.detector.failed(image.path, error.problem, image.data)
+        return delivered
+
+    def _save_overlays(self, image: Image, verdict: Verdict, folder: Path) -> Verdict:
+        from aligngemini.report.drawing import save_overlays  # noqa: PLC0415 - when asked for
+
+        try:
+            save_overlays(image, verdict, folder)
         except OSError as error:
             # The verdict stands all the same, and the record says what is missing.
             note = f"heatmap not written: {error.strerror or error}"
@@ -244,15 +277,11 @@ class _Judge:
         return verdict
 
 
-def _heatmap(verdict: Verdict) -> npt.NDArray[np.float32] | None:
-    """The map of the branch that the verdict rests on; another's would explain another score.
+def _drawn(verdict: Verdict) -> tuple[npt.NDArray[np.float32] | None, dict[str, bytes]]:
+    """The heatmap and the maps that travel back."""
+    from aligngemini.report.drawing import heatmap_of, map_pngs  # noqa: PLC0415 - when asked for
 
-    A rule with a score of its own rests on all branches: then the first map there is.
-    """
-    if verdict.fused is None:
-        return None if verdict.deciding is None else verdict.deciding.heatmap
-    maps = (evidence.heatmap for evidence in verdict.branches.values())
-    return next((one for one in maps if one is not None), None)
+    return heatmap_of(verdict), map_pngs(verdict)
 
 
 def _preview(image: Image) -> bytes:
@@ -264,6 +293,7 @@ def _preview(image: Image) -> bytes:
 def _without_heatmaps(verdict: Verdict) -> Verdict:
     """The verdict as it travels: small."""
     branches = {
-        name: replace(evidence, heatmap=None) for name, evidence in verdict.branches.items()
+        name: replace(evidence, heatmap=None, maps=None)
+        for name, evidence in verdict.branches.items()
     }
     return replace(verdict, branches=branches)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -70,6 +70,73 @@ class Signal:
 
 
 @dataclass(frozen=True)
+class Area:
+    """Where one map of the GAMMA branch reaches a half.
+
+    Attributes:
+        share: Of the picture, as far as it was looked at, in [0, 1].
+        boxes: (left, top, right, bottom) of its regions, pixels of the upright image, right and
+            bottom excluded; the largest first, specks left out.
+    """
+
+    share: float
+    boxes: tuple[tuple[int, int, int, int], ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record's form of this area."""
+        return {"share": round(self.share, 4), "boxes": [list(box) for box in self.boxes]}
+
+
+MILD_CHANGES = (
+    *("jpeg:95", "jpeg:85", "webp:90"),
+    *("scale:0.9", "scale:1.1", "crop:0.95", "blur:0.5", "noise:2"),
+)
+"""What `Stability` is measured under, in the words of `images.deliveries`; our own choice."""
+
+
+@dataclass(frozen=True)
+class Stability:
+    """How far a score moved when its image was changed mildly; see `aligngemini.stability`.
+
+    Attributes:
+        low: Lowest score, that of the image itself included; None where there are labels alone.
+        high: Highest, likewise.
+        flips: Changes after which the verdict was another one.
+        of: Changes that were judged.
+    """
+
+    low: float | None
+    high: float | None
+    flips: int
+    of: int
+
+    def to_dict(self) -> dict[str, float | int | None]:
+        """The record's `stability` field."""
+        return {"low": self.low, "high": self.high, "flips": self.flips, "of": self.of}
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """What a calibration on the user's own photos promises of the verdict.
+
+    Attributes:
+        name: `calibration@fingerprint`.
+        max_false_alarms: No larger share of photos like those it was set on is called `fake`,
+        confidence: with this confidence; both in (0, 1).
+        photos: How many it was set on.
+        fitted_on: In words, which images.
+        made: Date, ISO 8601.
+    """
+
+    name: str
+    max_false_alarms: float
+    confidence: float
+    photos: int
+    fitted_on: str
+    made: str
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What one branch says of one image.
 
@@ -92,6 +159,14 @@ class Evidence:
             language model's text: never the ground of the verdict, and to be escaped when shown.
         false_alarm_bound: With 95 % confidence no larger share of such photos reaches `threshold`;
             None where nobody reckoned it.
+        detail: `edited` where the GAMMA branch says `fake` of a part, and of the rest that it
+            looks like a camera's; else None.
+        areas: What the GAMMA branch marks, by map: `generated` (made by a generator or its decoder)
+            and `moved` (copied from elsewhere in the picture, or from another); None for branches
+            without maps.
+        coverage: Share of the picture that the maps cover; None where it is all, or no maps.
+        maps: The maps themselves, as `heatmap` is, by the names of `areas`. Not part of the record.
+        stability: How far the score moves under mild changes; None where nobody asked.
     """
 
     verdict: Label | None = None
@@ -108,6 +183,13 @@ class Evidence:
     false_alarm_rate: float | None = None
     explanation: str | None = None
     false_alarm_bound: float | None = None
+    detail: Literal["edited"] | None = None
+    areas: Mapping[str, Area] | None = None
+    coverage: float | None = None
+    maps: Mapping[str, npt.NDArray[np.float32]] | None = field(
+        default=None, repr=False, compare=False
+    )
+    stability: Stability | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The record of this branch: only the fields that apply to it."""
@@ -118,12 +200,16 @@ class Evidence:
             record["score"] = self.score
         record["verdict"] = self.verdict
         for name in (
-            *("threshold", "threshold_real", "false_alarm_rate", "false_alarm_bound"),
-            *("remark", "explanation", "model"),
+            *("detail", "threshold", "threshold_real", "false_alarm_rate", "false_alarm_bound"),
+            *("remark", "explanation", "model", "coverage"),
         ):
             value = getattr(self, name)
             if value is not None:
                 record[name] = value
+        if self.areas is not None:
+            record["areas"] = {name: area.to_dict() for name, area in self.areas.items()}
+        if self.stability is not None:
+            record["stability"] = self.stability.to_dict()
         if self.signals is not None:
             record["signals"] = [signal.to_dict() for signal in self.signals]
         if self.ms is not None:
@@ -152,6 +238,9 @@ class Verdict:
         fused: What the rule itself says, where its score is no branch's own: that score, the
             thresholds it is read against and, as `model`, the file of a fitted rule. None under the
             rules that pass a branch's score on.
+        stability: How far the score moves under mild changes; None where nobody asked.
+        guarantee: What the calibration promises that the thresholds come from; None for the models'
+            own thresholds.
     """
 
     path: str
@@ -166,6 +255,8 @@ class Verdict:
     notes: tuple[str, ...] = ()
     error: Problem | None = None
     fused: Evidence | None = None
+    stability: Stability | None = None
+    guarantee: Guarantee | None = None
 
     @property
     def deciding(self) -> Evidence | None:
@@ -187,7 +278,7 @@ class Verdict:
         return {"fake", "real"} <= {one.verdict for one in looking}
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON record, fields in the documented order; `fused` only where there is one."""
+        """The JSON record, fields in the documented order; those that do not apply are left out."""
         return {
             "path": self.path,
             "sha256": self.sha256,
@@ -198,7 +289,9 @@ class Verdict:
             "score": self.score,
             "fusion": self.fusion,
             "disagreement": self.disagreement,
+            **({} if self.stability is None else {"stability": self.stability.to_dict()}),
             **({} if self.fused is None else {"fused": self.fused.to_dict()}),
+            **({} if self.guarantee is None else {"calibration": asdict(self.guarantee)}),
             "branches": {name: evidence.to_dict() for name, evidence in self.branches.items()},
             "notes": list(self.notes),
             "error": self.error.to_dict() if self.error else None,

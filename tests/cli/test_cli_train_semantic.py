@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 
@@ -49,8 +50,9 @@ def train(capfd, tmp_path):
 
 
 def test_a_model_folder_and_one_line_about_it(train, data, recipe, tmp_path, capfd):
-    code, out, _ = train(data, recipe())
+    code, out, err = train(data, recipe())
     assert code == 0
+    assert "LEAKS" not in err
     model = open_semantic_folder(tmp_path / "m")
     card = tmp_path / "m" / "card.md"
     assert out == f"{tmp_path / 'm'}: {model.fingerprint}; the measured figures are in {card}\n"
@@ -61,6 +63,19 @@ def test_a_model_folder_and_one_line_about_it(train, data, recipe, tmp_path, cap
     branch = record["branches"]["semantic"]
     assert branch["model"].endswith(model.fingerprint)
     assert 0 < branch["score"] < 1
+
+
+def test_a_set_that_leaks_is_warned_of_and_the_card_says_so(train, data, recipe, tmp_path):
+    leaky = tmp_path / "leaky"
+    shutil.copytree(data, leaky)
+    figure = {"value": 0.84, "low": 0.8, "high": 0.88}
+    report = {"leaks": True, "balanced_accuracy": figure, "limit": 0.6}
+    (leaky / "leakage.json").write_text(json.dumps(report))
+    code, _, err = train(leaky, recipe(steps=1))
+    assert code == 0
+    assert "aligngemini train semantic: THIS SET LEAKS: pixels alone" in err
+    card = (tmp_path / "m" / "card.md").read_text()
+    assert "- **THIS SET LEAKS: pixels alone tell its classes apart (balanced accuracy 0.84" in card
 
 
 def test_options_replace_the_recipes(train, data, recipe, base, tmp_path):

@@ -41,8 +41,9 @@ def test_help_of_detect_says_enough_to_use_it(say, arguments):
     options = set(re.findall(r"--[a-z]+(?:-[a-z]+)*", out))
     assert options == {
         *("--help", "--format", "--out", "--report", "--heatmaps"),
-        *("--pixel", "--semantic", "--explain", "--max-pixels", "--four-bit"),
-        *("--fusion", "--cascade", "--trust", "--device", "--workers", "--timeout"),
+        *("--pixel", "--semantic", "--explain", "--max-pixels", "--four-bit", "--gamma"),
+        *("--fusion", "--cascade", "--calibration", "--trust", "--device", "--stability"),
+        *("--workers", "--timeout"),
     }
     for word in ("standard input", "undecided", "Nobody can prove a photo real", "exit codes"):
         assert word in out
@@ -79,7 +80,7 @@ def test_help_loads_nothing_heavy():
         (["detect", "--fusion", "xor", "a.jpg"], "unknown rule 'xor'; known: or"),
         (["detect", "--format", "json"], "INPUT"),
         (["detect", "--format", "json", "--"], "INPUT"),
-        (["detect", "a.jpg", "--pixel", "off", "--heatmaps", "."], "only the pixel expert"),
+        (["detect", "a.jpg", "--pixel", "off", "--heatmaps", "."], "only a pixel expert"),
         (["detect", "a.jpg", "--explain"], "say which model too"),
         (["detect", "a.jpg", "--pixel", "off", "--pixel", "compact"], "leave one of them out"),
         (["detect", "a.jpg", "--pixel", "compact", "--pixel", "compact"], "given twice"),

@@ -7,8 +7,8 @@ import pytest
 
 from aligngemini.images.item import Image
 from aligngemini.report.html import HtmlReport
-from aligngemini.report.overlay import preview_jpeg
-from aligngemini.verdict import Evidence, Problem, Verdict
+from aligngemini.report.overlay import map_png, preview_jpeg
+from aligngemini.verdict import Area, Evidence, Problem, Verdict
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
@@ -137,3 +137,39 @@ def test_heatmap_switches_without_script(browser, report):
     assert page.locator(".card").count() == 5
     assert not page.locator(".tools").is_visible()
     context.close()
+
+
+def test_maps_switch_each_for_itself_and_lie_on_their_image(browser, tmp_path):
+    image = Image(np.full((300, 401, 3), 120, np.uint8))
+    values = np.ones((3, 4), np.float32)
+    maps = {name: map_png(values, name) for name in ("generated", "moved")}
+    areas = dict.fromkeys(maps, Area(1.0, ((0, 0, 401, 300),)))
+    branches = {
+        "pixel": Evidence("fake", 0.99, 0.9),
+        "gamma": Evidence("fake", 0.95, 0.94, areas=areas),
+    }
+    verdict = Verdict("a.jpg", verdict="fake", score=0.99, branches=branches)
+    with HtmlReport(tmp_path / "page.html") as opened:
+        opened.add(verdict, preview_jpeg(image), values, maps)
+        opened.add(verdict, preview_jpeg(image), values, maps)
+    page = browser.new_page(viewport={"width": 1000, "height": 900})
+    page.goto((tmp_path / "page.html").as_uri())
+
+    def shown():
+        return [one.get_attribute("data-layer") for one in page.locator(".heat:visible").all()]
+
+    assert shown() == []
+    for layer in ("generated", "moved", "heatmap"):
+        switch = page.locator(f".switch[data-layer={layer}]").first
+        switch.check()
+        assert shown() == [layer]
+        overlay = page.locator(f".heat[data-layer={layer}]").first.bounding_box()
+        assert overlay == pytest.approx(page.locator(".photo").first.bounding_box(), abs=0.5)
+        switch.uncheck()
+    rows = [
+        page.locator(f".switch[data-layer={layer}]").first.bounding_box()["y"] for layer in maps
+    ]
+    assert rows[1] - rows[0] > 20  # below each other
+    page.locator("#all-heatmaps").check()
+    assert shown() == ["generated", "moved"] * 2
+    page.close()

@@ -11,9 +11,12 @@ from sklearn.metrics import roc_auc_score
 
 from aligngemini.datasets.candidates import find_candidates
 from aligngemini.datasets.leakage import (
+    Figure,
+    Leakage,
     TooFewPairsError,
     _auc,
     _share,
+    leakage_warning,
     probe,
     probe_set,
     save_leakage,
@@ -138,3 +141,34 @@ def test_too_few_pairs_are_said_and_recorded(scenes, tmp_path):
     save_leakage("19 pairs are too few", tmp_path / "leakage.json")
     report = json.loads((tmp_path / "leakage.json").read_text())
     assert report == {"leaks": None, "reason": "19 pairs are too few"}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, None),
+        ('{"leaks": false}', None),
+        ('{"leaks": null, "reason": "19 pairs are too few"}', "19 pairs are too few"),
+        ("{", "cannot be read"),
+        ("[]", "cannot be read"),
+        ('{"leaks": true}', "cannot be read"),
+        (
+            '{"leaks": true, "balanced_accuracy": {"value": 0.84}, "limit": 0.6}',
+            "THIS SET LEAKS: pixels alone tell its classes apart (balanced accuracy 0.84, "
+            "limit 0.60)",
+        ),
+    ],
+)
+def test_what_is_said_before_training(tmp_path, text, says):
+    path = tmp_path / "leakage.json"
+    if text is not None:
+        path.write_text(text)
+    warning = leakage_warning(path)
+    assert warning is None if says is None else says in warning
+
+
+def test_the_report_of_a_set_that_leaks_is_understood(tmp_path):
+    figure = Figure(0.84, 0.8, 0.88)
+    for limit, leaks in ((0.6, True), (0.9, False)):
+        save_leakage(Leakage(figure, figure, figure, 100, limit), tmp_path / "leakage.json")
+        assert (leakage_warning(tmp_path / "leakage.json") is not None) == leaks

@@ -28,6 +28,6 @@ class Branch(Protocol):
 
         Args:
             images: Decoded images of any size.
-            heatmaps: Whether to fill `Evidence.heatmap` where the branch can.
+            heatmaps: Whether to fill `Evidence.heatmap` and `Evidence.maps` where the branch can.
         """
         ...

@@ -1,4 +1,4 @@
-"""A pixel expert by what the user calls it."""
+"""Branches by what the user calls their models."""
 
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -6,8 +6,11 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from aligngemini.branches.base import Branch
+from aligngemini.branches.gamma import GammaBranch
 from aligngemini.branches.pixel import PixelBranch
-from aligngemini.runtimes.folder import ModelError, find_folder
+from aligngemini.runtimes.folder import ModelError, find_folder, open_folder
+from aligngemini.runtimes.opening import open_runtime
+from aligngemini.runtimes.preprocess import Tiles
 from aligngemini.runtimes.published import PUBLISHED
 
 CLASSIFIER = "hf:"
@@ -56,6 +59,17 @@ def load_pixel(
     if allow_pull and _is_remote(spec):
         _fetch(str(spec))
     return PixelBranch.load(spec, device=device, threads=threads, name=name)
+
+
+def load_folder(model: str | Path, *, device: str = "auto") -> Branch:
+    """Load a model folder as the branch it is for: a pixel expert or GAMMA.
+
+    Raises:
+        ModelError: It is not there, or cannot be used.
+    """
+    folder = open_folder(model)
+    kind = GammaBranch if isinstance(folder.preprocess, Tiles) else PixelBranch
+    return kind(folder, open_runtime(folder, device=device))
 
 
 def fetch_pixel(spec: str | Path) -> None:

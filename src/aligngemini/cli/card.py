@@ -18,8 +18,13 @@ def _rows(verdict: Verdict) -> Iterator[tuple[str, str]]:
     yield "Result", words.verdict_words(verdict)
     if verdict.score is not None:
         yield "Score", f"{words.number(verdict.score, *thresholds(verdict))} of 1"
+    if verdict.stability is not None:
+        said = words.stability_words(verdict.stability, *thresholds(verdict))
+        yield "Stability", said
     if verdict.fused is not None:
         yield "Fusion", f"{verdict.fusion}: {words.why_words(verdict.fused)}"
+    if verdict.guarantee is not None:
+        yield "Promise", words.guarantee_words(verdict.guarantee)
     if verdict.disagreement:
         yield "Note", words.DISAGREEMENT
     titles = words.branch_titles(verdict)
@@ -28,6 +33,8 @@ def _rows(verdict: Verdict) -> Iterator[tuple[str, str]]:
             yield titles[name], words.why_words(evidence)
         if evidence.explanation is not None:
             yield "", f"The model's words: {evidence.explanation}"
+        for line in words.area_words(evidence):
+            yield "", line
         for signal in evidence.signals or ():
             yield "", signal.detail
     if verdict.width is not None:

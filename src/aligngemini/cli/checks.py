@@ -52,11 +52,17 @@ def outputs(
     if out is not None and report is not None and out.resolve() == report.resolve():
         raise UsageError("--report", f"{report} is --out already")
     if heatmaps is not None:
-        _folder(heatmaps, "--heatmaps")
+        folder(heatmaps, "--heatmaps")
 
 
 def detector(
-    *, pixel: Sequence[str], semantic: bool, vlm_options: bool, fusion: str, heatmaps: Path | None
+    *,
+    pixel: Sequence[str],
+    semantic: bool,
+    vlm_options: bool,
+    fusion: str,
+    heatmaps: Path | None,
+    gamma: bool = False,
 ) -> None:
     """Make sure that the detector's options make sense, as far as that is told cheaply.
 
@@ -66,6 +72,7 @@ def detector(
         vlm_options: Whether anything is asked of it.
         fusion: Name or file of the rule.
         heatmaps: Folder for overlays, or None.
+        gamma: Whether there is a GAMMA model.
 
     Raises:
         UsageError: They do not.
@@ -84,8 +91,24 @@ def detector(
         raise UsageError(
             "--explain, --max-pixels, --four-bit", "say which model too: --semantic MODEL"
         )
-    if heatmaps is not None and "off" in pixel:
-        raise UsageError("--heatmaps", "only the pixel expert draws them")
+    if heatmaps is not None and "off" in pixel and not gamma:
+        raise UsageError("--heatmaps", "only a pixel expert or a GAMMA model draws them")
+
+
+def calibration(path: Path | None) -> None:
+    """Make sure that a calibration can be read, if there is one.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    if path is None:
+        return
+    from aligngemini.calibration import CalibrationError, read_calibration
+
+    try:
+        read_calibration(path)
+    except CalibrationError as error:
+        raise UsageError("--calibration", str(error)) from error
 
 
 def _writable_file(path: Path, option: str) -> None:
@@ -97,7 +120,7 @@ def _writable_file(path: Path, option: str) -> None:
         raise UsageError(option, f"not allowed to write {path}")
 
 
-def _folder(path: Path, option: str) -> None:
+def folder(path: Path, option: str) -> None:
     """Make the folder, but not the ones above it: a typing error should not grow a tree."""
     try:
         path.mkdir(exist_ok=True)

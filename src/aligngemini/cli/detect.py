@@ -5,6 +5,7 @@ from pathlib import Path
 
 from aligngemini.cli import checks
 from aligngemini.cli.parser import Parser, positive_int, seconds
+from aligngemini.runtimes.published import DEFAULT_GAMMA
 
 DESCRIPTION = """Say of each image whether it shows signs of AI generation.
 
@@ -32,7 +33,9 @@ examples:
   aligngemini detect press/ "more/*.png" --report report.html
   aligngemini detect press/ --out verdicts.csv --heatmaps maps/
   find . -name "*.webp" | aligngemini detect - --format jsonl
+  aligngemini detect photo.jpg --stability
   aligngemini detect press/ --format jsonl | jq -r 'select(.verdict=="fake").path'
+  aligngemini detect photo.jpg --gamma my-gamma --heatmaps maps/
   aligngemini detect -- -name-with-a-dash.jpg
 """
 
@@ -53,13 +56,16 @@ def main(arguments: Sequence[str]) -> int:
         out_format = checks.output_format(given.format, given.out)
         checks.outputs(inputs, out=given.out, report=given.report, heatmaps=given.heatmaps)
         experts = tuple(given.pixel or ("compact",))
+        gamma = given.gamma or DEFAULT_GAMMA
         checks.detector(
             pixel=experts,
             semantic=given.semantic != "off",
             vlm_options=bool(given.explain or given.max_pixels or given.four_bit),
             fusion=given.fusion,
             heatmaps=given.heatmaps,
+            gamma=gamma != "off",
         )
+        checks.calibration(given.calibration)
     except checks.UsageError as error:
         parser.error(str(error))
 
@@ -73,8 +79,10 @@ def main(arguments: Sequence[str]) -> int:
         explain=given.explain,
         max_pixels=given.max_pixels,
         four_bit=given.four_bit,
+        gamma=gamma,
         fusion=given.fusion,
         cascade=given.cascade,
+        calibration=None if given.calibration is None else str(given.calibration),
         device=given.device,
         trust=given.trust,
     )
@@ -84,6 +92,8 @@ def main(arguments: Sequence[str]) -> int:
         report=given.report,
         heatmaps=given.heatmaps,
         experts=len(experts),
+        gamma=gamma != "off",
+        stability=given.stability,
     )
     return run(inputs, options, targets, workers=given.workers, timeout=given.timeout)
 
@@ -127,7 +137,8 @@ def _parser() -> Parser:
         "--heatmaps",
         type=Path,
         metavar="DIR",
-        help="also write each image as PNG with a map over it of where its score comes from",
+        help="also write each image as PNG with a map over it of where its score comes from, and "
+        "with each of GAMMA's maps",
     )
     add = parser.add_argument_group("how to judge").add_argument
     add(
@@ -144,7 +155,8 @@ def _parser() -> Parser:
         metavar="MODEL",
         help="vision-language model that judges the content: a folder that aligngemini train "
         "semantic wrote, qwen2.5-vl-7b (-3b, -32b), a folder or repository of the Hub, or the URL "
-        "of a server, http://HOST:PORT/v1#NAME; off (the default) leaves content unjudged",
+        "of a server, http://HOST:PORT/v1#NAME, with DIR@ before it where it serves the adapter in "
+        "DIR; off (the default) leaves content unjudged",
     )
     add(
         "--explain",
@@ -163,6 +175,12 @@ def _parser() -> Parser:
         help="hold that model's weights in four bits (GPU only)",
     )
     add(
+        "--gamma",
+        metavar="MODEL",
+        help="GAMMA model that also says where a picture was generated or changed: an installed "
+        f"model, a model folder, or off (default: {DEFAULT_GAMMA})",
+    )
+    add(
         "--fusion",
         default="or",
         metavar="RULE",
@@ -176,6 +194,13 @@ def _parser() -> Parser:
         "image's verdict",
     )
     add(
+        "--calibration",
+        type=Path,
+        metavar="FILE",
+        help="thresholds of your own, which aligngemini calibrate sets so that few of your photos "
+        "are called fake; default: the models' own",
+    )
+    add(
         "--trust",
         metavar="PEM",
         help="certificate authorities whose C2PA signatures are believed; without it nobody's are",
@@ -185,6 +210,13 @@ def _parser() -> Parser:
         choices=("auto", "cpu", "cuda"),
         default="auto",
         help="where models run; auto takes a GPU where there is one",
+    )
+    add(
+        "--stability",
+        action="store_true",
+        help="judge each image again after eight mild changes (re-saving, resizing, a little less "
+        "at the edges, ...) and say how far its score moves and whether its verdict holds; the "
+        "verdict stays, and all takes nine times as long",
     )
     add = parser.add_argument_group("how to run").add_argument
     add(
@@ -197,6 +229,7 @@ def _parser() -> Parser:
         "--timeout",
         type=seconds,
         metavar="SECONDS",
-        help="for one image, before it is given up (default: 60, or 600 with a large model)",
+        help="for one image, before it is given up (default: 60, or 600 with a large model; nine "
+        "times that with --stability)",
     )
     return parser

@@ -1,4 +1,4 @@
-"""`aligngemini export`: a pixel expert for ONNX Runtime."""
+"""`aligngemini export`: a pixel expert or a GAMMA model for ONNX Runtime."""
 
 import argparse
 import sys
@@ -13,15 +13,17 @@ from aligngemini.cli.progress import progress
 if TYPE_CHECKING:
     from aligngemini.training.quantize import Change
 
-DESCRIPTION = """Make a pixel expert run without PyTorch.
+DESCRIPTION = """Make a pixel expert or a GAMMA model run without PyTorch.
 
 Writes model.onnx beside the PyTorch weights of a model folder, or into a folder of its
 own. Before it counts, it is checked against PyTorch from the bytes of files to the
-score: 1e-4 is the most that any may differ. The fingerprint stays, for the numbers do.
+score, and GAMMA's maps too: 1e-4 is the most that any may differ. The fingerprint
+stays, for the numbers do.
 
-With --int8 a copy is written that computes in 8 bits: about three times as fast on
-processors with VNNI, and a quarter of the size. Its numbers differ, so it has a
-fingerprint of its own, and what it changes on your images is measured first.
+With --int8 a copy of a pixel expert is written that computes in 8 bits: about three
+times as fast on processors with VNNI, and a quarter of the size. Its numbers differ,
+so it has a fingerprint of its own, and what it changes on your images is measured
+first.
 """
 
 EPILOG = """Needs the train extra: pip install "aligngemini[train]"
@@ -73,11 +75,16 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _export(given: argparse.Namespace, labels: Mapping[str, str | None]) -> None:
+    from aligngemini.runtimes.folder import open_folder
+    from aligngemini.runtimes.preprocess import Tiles
     from aligngemini.training.export_expert import export_expert, steps
+    from aligngemini.training.export_gamma import export_gamma
 
     images = list(labels)
+    is_gamma = isinstance(open_folder(given.model).preprocess, Tiles)
+    export = export_gamma if is_gamma else export_expert
     with progress(steps(images), text="Exporting") as step:
-        fingerprint, parity = export_expert(given.model, out=given.out, images=images, step=step)
+        fingerprint, parity = export(given.model, out=given.out, images=images, step=step)
     _say_unreadable(parity.unreadable)
     print(
         f"{given.out or given.model}: {fingerprint}; on {parity.images} images, scores are at most "
@@ -143,7 +150,7 @@ def _parser() -> Parser:
         epilog=EPILOG,
     )
     add = parser.add_argument
-    add("model", type=Path, metavar="MODEL", help="model folder of a pixel expert")
+    add("model", type=Path, metavar="MODEL", help="model folder of PyTorch weights")
     add(
         "--out",
         type=Path,

@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING
 
 from aligngemini.cli import checks
 from aligngemini.cli.parser import Parser, positive_int
+from aligngemini.runtimes.published import DEFAULT_GAMMA
 
 if TYPE_CHECKING:
-    from aligngemini.datasets.manifest import Row
     from aligngemini.evaluation.labelled import Joined
     from aligngemini.fusion.fitted import FusionFile
-    from aligngemini.runner import DetectorOptions
-    from aligngemini.verdict import Verdict
-
 DESCRIPTION = """Fit how branches are joined into one verdict, on images with known labels.
 
 Two thirds of the images set the weights and thresholds, the held-out others
@@ -61,8 +58,10 @@ def main(arguments: Sequence[str]) -> int:
             fusion="or",
             heatmaps=None,
         )
-        if given.scores is not None and (given.pixel or given.semantic != "off"):
-            raise checks.UsageError("--scores", "judged already; leave --pixel and --semantic out")
+        if given.scores is not None and (given.pixel or given.semantic != "off" or given.gamma):
+            raise checks.UsageError(
+                "--scores", "judged already; leave --pixel, --semantic and --gamma out"
+            )
     except checks.UsageError as error:
         parser.error(str(error))
     try:
@@ -73,6 +72,7 @@ def main(arguments: Sequence[str]) -> int:
             f'{error.name} is not installed; pip install "aligngemini[train]" brings what '
             "fitting needs"
         )
+    from aligngemini.cli.judged import judge_rows, say_left_out
     from aligngemini.datasets.manifest import ManifestError, read_manifest
     from aligngemini.fusion import FusionError
     from aligngemini.fusion.fitted import write_fusion
@@ -82,12 +82,19 @@ def main(arguments: Sequence[str]) -> int:
     try:
         rows = read_manifest(given.manifest)
         if given.scores is None:
-            options = DetectorOptions(pixel=experts, semantic=given.semantic, device=given.device)
-            verdicts = _judge(rows, options, given.workers, given.out.with_suffix(".scores.jsonl"))
+            options = DetectorOptions(
+                pixel=experts,
+                semantic=given.semantic,
+                gamma=given.gamma or DEFAULT_GAMMA,
+                device=given.device,
+            )
+            verdicts = judge_rows(
+                rows, options, given.workers, given.out.with_suffix(".scores.jsonl")
+            )
         else:
             verdicts = read_records(given.scores)
         joined = join_labels(rows, verdicts)
-        _say_left_out(joined)
+        say_left_out(joined)
         file = fit_fusion(
             joined.images,
             rule=given.rule,
@@ -100,44 +107,6 @@ def main(arguments: Sequence[str]) -> int:
         return _fail(str(error))
     _print_figures(file, given.out)
     return 0
-
-
-def _judge(
-    rows: "Sequence[Row]", options: "DetectorOptions", workers: int | None, scores: Path
-) -> "list[Verdict]":
-    """Verdicts on the manifest's images, which are also kept for another fit."""
-    from contextlib import closing
-
-    from aligngemini.cli.progress import progress
-    from aligngemini.images.sources import Item
-    from aligngemini.runner import default_workers, judge_paths
-
-    items = [Item(row.path) for row in rows]
-    verdicts = []
-    judged = judge_paths(items, options, workers=workers or default_workers(options))
-    with closing(judged), progress(len(items)) as step:
-        for one in judged:
-            verdicts.append(one.verdict)
-            step()
-    partial = scores.with_name(f".{scores.name}.partial")
-    try:
-        partial.write_text("".join(f"{verdict.to_json()}\n" for verdict in verdicts), "utf-8")
-        partial.replace(scores)
-    finally:
-        partial.unlink(missing_ok=True)
-    print(f"The scores are in {scores}: give them with --scores to fit again.", file=sys.stderr)
-    return verdicts
-
-
-def _say_left_out(joined: "Joined") -> None:
-    failed = sum(image.verdict.verdict is None for image in joined.images)
-    for count, what in (
-        (joined.rows_left, "rows of the manifest without a record"),
-        (joined.records_left, "records without a row in the manifest"),
-        (failed, "images without a verdict"),
-    ):
-        if count:
-            print(f"Left out: {what}: {count}.", file=sys.stderr)
 
 
 def _counts(joined: "Joined") -> str:
@@ -221,6 +190,7 @@ def _parser() -> Parser:
         metavar="MODEL",
         help="as of aligngemini detect (default: off)",
     )
+    add("--gamma", metavar="MODEL", help=f"as of aligngemini detect (default: {DEFAULT_GAMMA})")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where models run")
     add("--workers", type=positive_int, metavar="N", help="processes (default: one a CPU)")
     return parser

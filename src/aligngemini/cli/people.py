@@ -13,6 +13,7 @@ class Row(NamedTuple):
 
     name: str
     kind: words.Kind
+    result: str
     score: str
     why: str
 
@@ -30,7 +31,9 @@ class People:
         self._only = None if self._rows else verdict
         score = "" if verdict.score is None else words.number(verdict.score, *thresholds(verdict))
         name = words.printable(verdict.path)
-        self._rows.append(Row(name, words.kind_of(verdict), score, why(verdict)))
+        kind = words.kind_of(verdict)
+        result = words.EDITED_WORDS if words.edited(verdict) else words.KIND_WORDS[kind]
+        self._rows.append(Row(name, kind, result, score, why(verdict)))
 
     def close(self, summary: Summary, not_images: int) -> None:
         """Print everything, and below it what must be known beside."""
@@ -51,6 +54,8 @@ def why(verdict: Verdict) -> str:
     if verdict.error is not None:
         return words.printable(verdict.error.message)
     parts = [words.DISAGREEMENT] if verdict.disagreement else []
+    if verdict.stability is not None and verdict.stability.flips:
+        parts.append(words.stability_words(verdict.stability, *thresholds(verdict)))
     if verdict.fused is not None and verdict.fused.remark is not None:
         parts.append(verdict.fused.remark)
     for name, evidence in verdict.branches.items():
@@ -58,6 +63,7 @@ def why(verdict: Verdict) -> str:
             parts.append(f"{name} gave no answer: {evidence.error.message}")
         if evidence.remark is not None:
             parts.append(evidence.remark)
+        parts += words.area_words(evidence)
         parts += [words.signal_words(signal) for signal in evidence.signals or ()]
     if verdict.verdict is None:
         parts.append("no branch gave a verdict")

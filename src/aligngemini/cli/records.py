@@ -9,6 +9,10 @@ from aligngemini.verdict import Evidence, Signal, Verdict, expert_name
 
 COLUMNS_BEFORE = ("path", "sha256", "width", "height", "format", "verdict", "score")
 COLUMNS_OF_EXPERT = ("score", "verdict", "model", "remark")
+COLUMNS_OF_GAMMA = tuple(
+    f"gamma_{column}" for column in (*COLUMNS_OF_EXPERT, "detail", "generated_share", "moved_share")
+)
+COLUMNS_OF_STABILITY = ("stability_low", "stability_high", "stability_flips", "stability_of")
 COLUMNS_AFTER = (
     *("provenance_verdict", "signals", "error_code", "error_message", "disagreement"),
     *(f"semantic_{column}" for column in COLUMNS_OF_EXPERT),
@@ -72,12 +76,21 @@ class Csv:
     same path with `./` before it, other text with an apostrophe.
     """
 
-    def __init__(self, file: BinaryIO, experts: int = 1) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        experts: int = 1,
+        *,
+        gamma: bool = False,
+        stability: bool = False,
+    ) -> None:
         """Write the header.
 
         Args:
             file: Takes the rows.
             experts: Pixel experts, each with columns of its own.
+            gamma: Whether a GAMMA model has columns too, after the other branches.
+            stability: Whether the last columns tell how far a score moved under mild changes.
         """
         self._file = file
         self._experts = [expert_name(number) for number in range(1, experts + 1)]
@@ -86,7 +99,11 @@ class Csv:
             for name in self._experts
             for column in COLUMNS_OF_EXPERT
         )
-        self._row((*COLUMNS_BEFORE, *of_experts, *COLUMNS_AFTER))
+        self._stability = stability
+        self._gamma = gamma
+        of_gamma = COLUMNS_OF_GAMMA if gamma else ()
+        last = COLUMNS_OF_STABILITY if stability else ()
+        self._row((*COLUMNS_BEFORE, *of_experts, *COLUMNS_AFTER, *of_gamma, *last))
 
     def add(self, verdict: Verdict) -> None:
         """Write one row."""
@@ -110,6 +127,8 @@ class Csv:
                 error and _harmless(error.message, "'"),
                 str(verdict.disagreement).lower(),
                 *_cells(verdict.branches.get("semantic", Evidence())),
+                *(_gamma_cells(verdict) if self._gamma else ()),
+                *(_stability(verdict) if self._stability else ()),
             )
         )
 
@@ -127,6 +146,19 @@ def _cells(evidence: Evidence) -> tuple[Any, ...]:
     model = evidence.model and _harmless(evidence.model, "'")
     remark = evidence.remark or (evidence.error and evidence.error.message)
     return evidence.score, evidence.verdict, model, remark and _harmless(remark, "'")
+
+
+def _stability(verdict: Verdict) -> tuple[Any, ...]:
+    """What stands in `COLUMNS_OF_STABILITY`."""
+    moved = verdict.stability
+    return ("",) * 4 if moved is None else (moved.low, moved.high, moved.flips, moved.of)
+
+
+def _gamma_cells(verdict: Verdict) -> tuple[Any, ...]:
+    """What stands in `COLUMNS_OF_GAMMA`."""
+    evidence = verdict.branches.get("gamma", Evidence())
+    shares = {name: area.share for name, area in (evidence.areas or {}).items()}
+    return (*_cells(evidence), evidence.detail, shares.get("generated"), shares.get("moved"))
 
 
 def _write(file: BinaryIO, text: str) -> None:

@@ -34,6 +34,8 @@ class Targets:
         report: File for the page, or None.
         heatmaps: Folder for overlays, or None.
         experts: Pixel experts that judge.
+        gamma: Whether a GAMMA model does.
+        stability: Whether images are judged again under mild changes.
     """
 
     format: str
@@ -41,6 +43,8 @@ class Targets:
     report: Path | None = None
     heatmaps: Path | None = None
     experts: int = 1
+    gamma: bool = False
+    stability: bool = False
 
 
 class Results:
@@ -72,7 +76,7 @@ class Results:
         self.summary.add(judged.verdict)
         records.add(judged.verdict)
         if self._report is not None:
-            self._report.add(judged.verdict, judged.preview, judged.heatmap)
+            self._report.add(judged.verdict, judged.preview, judged.heatmap, judged.maps)
 
     def finish(self, not_images: int, stopped: BaseException | None = None) -> None:
         """Complete every target, and tell people what there is.
@@ -112,7 +116,12 @@ class Results:
     def _open_records(self, out: Path | None) -> Records:
         kind = KINDS[self._targets.format]
         if self._targets.format == "csv":
-            kind = partial(Csv, experts=self._targets.experts)
+            kind = partial(
+                Csv,
+                experts=self._targets.experts,
+                gamma=self._targets.gamma,
+                stability=self._targets.stability,
+            )
         text = self._targets.format == "table"
         if out is None:
             return kind(sys.stdout if text else sys.stdout.buffer)

@@ -39,10 +39,10 @@ def run(
         print("stopped", file=sys.stderr)
         return stopped.code
     except BrokenPipeError:
-        _discard_stdout()
+        discard_stdout()
         return BROKEN_PIPE
     except OSError as error:
-        _discard_stdout()
+        discard_stdout()
         return _fail(str(error))
 
 
@@ -65,7 +65,7 @@ def _run(
         return _fail(f"found no image to judge{left_out}")
     total = len(ahead) if len(ahead) < limit else None
     try:
-        _fetch(options.pixel)
+        fetch(options.pixel)
     except ModelError as error:
         return _fail(str(error))
     judged = judge_paths(
@@ -76,6 +76,7 @@ def _run(
         previews=targets.report is not None,
         heatmaps=targets.report is not None,
         heatmap_dir=targets.heatmaps,
+        stability=targets.stability,
     )
     results = Results(targets, Summary(), about=_about(inputs, options))
     streams_to_terminal = targets.format != "table" and targets.out is None and sys.stdout.isatty()
@@ -102,7 +103,7 @@ def _run(
     return SOME_NOT_JUDGED if results.summary.counts["unjudged"] else ALL_JUDGED
 
 
-def _fetch(experts: Sequence[str]) -> None:
+def fetch(experts: Sequence[str]) -> None:
     """Download published experts once, before several processes ask for them.
 
     Raises:
@@ -123,6 +124,7 @@ def _about(inputs: Sequence[str], options: DetectorOptions) -> dict[str, str]:
         "Inputs": " ".join(inputs),
         "Pixel expert": ", ".join(options.pixel),
         "Vision-language model": options.semantic,
+        "GAMMA": options.gamma,
         "Fusion": options.fusion,
         "Trusted signers": options.trust or "none",
     }
@@ -133,6 +135,7 @@ def _fail(message: str) -> int:
     return WRONG_USE
 
 
-def _discard_stdout() -> None:
+def discard_stdout() -> None:
+    """Leave nothing for the interpreter to flush into a closed pipe."""
     # The interpreter flushes standard output once more on its way out.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from aligngemini.report import words
-from aligngemini.verdict import NOT_NEEDED, Verdict
+from aligngemini.verdict import MILD_CHANGES, NOT_NEEDED, Guarantee, Verdict
 
 
 class Summary:
@@ -16,6 +16,10 @@ class Summary:
             branch; None where nobody measured it.
         skipped: Reason by branch that was not run.
         not_needed: Inputs by branch that a cascade left out of them.
+        edited: Inputs with signs of nothing but a change in a part.
+        tried: Inputs judged again under mild changes.
+        turned: Those of them whose verdict one of the changes turned.
+        guarantee: What the calibration promises, if there is one.
     """
 
     def __init__(self) -> None:
@@ -25,10 +29,18 @@ class Summary:
         self.false_alarms: dict[str, tuple[float | None, float | None]] = {}
         self.skipped: dict[str, str] = {}
         self.not_needed: Counter[str] = Counter()
+        self.edited = 0
+        self.tried = 0
+        self.turned = 0
+        self.guarantee: Guarantee | None = None
 
     def add(self, verdict: Verdict) -> None:
         """Count one verdict."""
         self.counts[words.kind_of(verdict)] += 1
+        self.guarantee = verdict.guarantee or self.guarantee
+        self.edited += words.edited(verdict)
+        self.tried += verdict.stability is not None
+        self.turned += verdict.stability is not None and verdict.stability.flips > 0
         for name, evidence in verdict.branches.items():
             if (evidence.skipped or "").startswith(NOT_NEEDED):
                 self.not_needed[name] += 1
@@ -60,15 +72,27 @@ class Summary:
             not_images: Files in folders that were left out because they are no images.
         """
         lines = []
+        if self.edited:
+            lines.append(
+                f"Of those with signs, {self.edited} showed {words.EDITED_WORDS}, and no more."
+            )
         if self.counts["undecided"]:
             lines.append(self._undecided())
-        lines += [_threshold_words(name, *shares) for name, shares in self.false_alarms.items()]
+        if self.guarantee is not None:
+            lines.append(f"Promised: {words.guarantee_words(self.guarantee)}.")
+        else:
+            lines += [_threshold_words(name, *shares) for name, shares in self.false_alarms.items()]
         if self.counts["real"]:
             lines.append("No sign found is no proof: nobody can prove a photo real.")
         for name, reason in self.skipped.items():
             lines.append(f"The {name} branch was not run: {reason}{_remedy(name)}.")
         for name, count in self.not_needed.items():
             lines.append(f"The {name} branch was not needed for {count} of {self.total} inputs.")
+        if self.tried:
+            lines.append(
+                f"Mild changes tried: {', '.join(MILD_CHANGES)}. Verdicts that one of them turns: "
+                f"{self.turned} of {self.tried}."
+            )
         if not_images:
             files = "1 file was" if not_images == 1 else f"{not_images} files were"
             lines.append(f"{files} left out of the folders: not images.")

@@ -58,6 +58,6 @@ def _tables(rows: Sequence[Row], width: int) -> Iterator[Table]:
         table.add_column("Why, and what the file says of itself", ratio=1, overflow="fold")
         end = start + ROWS_AT_A_TIME
         for name, row in zip(names[start:end], rows[start:end], strict=True):
-            result = Text(words.KIND_WORDS[row.kind], style=STYLES[row.kind])
+            result = Text(row.result, style=STYLES[row.kind])
             table.add_row(Text(name), result, Text(row.score), Text(row.why))
         yield table

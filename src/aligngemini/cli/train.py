@@ -41,6 +41,7 @@ the same command is given again. Several GPUs: torchrun --nproc_per_node N --mod
 aligngemini train ... Needs the train extra: pip install "aligngemini[train]"
 
 The semantic branch: aligngemini train semantic --help
+GAMMA, which also says where: aligngemini train gamma --help
 
 examples:
   aligngemini train pixel --recipe aligngemini-sd21 --manifest set/manifest.parquet --out sd21
@@ -56,6 +57,10 @@ def main(arguments: Sequence[str]) -> int:
         from aligngemini.cli.train_semantic import main as train_semantic
 
         return train_semantic(arguments[1:])
+    if arguments and arguments[0] == "gamma":
+        from aligngemini.cli.train_gamma import main as train_gamma
+
+        return train_gamma(arguments[1:])
     return _train_pixel(arguments)
 
 

@@ -57,6 +57,7 @@ def main(arguments: Sequence[str]) -> int:
         import torch
         from safetensors import SafetensorError
 
+        from aligngemini.datasets.leakage import leakage_warning
         from aligngemini.runtimes.folder import ModelError
         from aligngemini.training.recipe import RecipeError
         from aligngemini.training.semantic_build import build_semantic
@@ -76,6 +77,8 @@ def main(arguments: Sequence[str]) -> int:
             recipe = load_semantic_recipe(
                 given.recipe, base=given.base, steps=given.steps, seed=given.seed
             )
+            if (warning := leakage_warning(given.data / "leakage.json")) is not None:
+                print(f"aligngemini train semantic: {warning}.", file=sys.stderr)
             work = given.work or given.out.with_name(given.out.name + "-work")
             fingerprint = build_semantic(recipe, given.data, given.out, work)
     except (PreferenceError, RecipeError, ModelError) as error:

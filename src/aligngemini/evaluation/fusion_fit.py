@@ -6,9 +6,9 @@ from itertools import combinations, product
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import beta  # type: ignore[import-untyped]  # comes with scikit-learn
 from sklearn.linear_model import LogisticRegression
 
+from aligngemini.evaluation.guarantee import upper_bound
 from aligngemini.evaluation.holdout import FALSE_ALARM_RATE, MISS_RATE
 from aligngemini.evaluation.labelled import Labelled
 from aligngemini.evaluation.metrics import auc, threshold_at
@@ -27,7 +27,6 @@ Floats = npt.NDArray[np.float64]
 HELD_OUT = 1 / 3  # share of the images that only measure
 FEWEST = 10  # of each class, in each of the two parts
 STEPS = 20  # of a weight between 0 and 1
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def fit_fusion(
         FusionError: Branches were judged by several models or left out by a cascade, no branch
             scores, or there are fewer than 10 photos or fakes in one of the parts.
     """
-    models = _models(images)
+    models = models_of(images)
     judged = [
         _Image(
             odds=counted_log_odds({name: image.verdict.branches[name] for name in present}),
@@ -161,11 +160,6 @@ def _combination(
     )
 
 
-def upper_bound(events: int, trials: int) -> float:
-    """One-sided 95 % upper bound on a rate, exact (Clopper and Pearson, Biometrika 1934)."""
-    return 1.0 if events == trials else float(beta.ppf(CONFIDENCE, events + 1, trials - events))
-
-
 def _logistic(names: Sequence[str], part: _Part) -> tuple[list[float], float]:
     weights, bias = np.zeros(len(names)), 0.0
     kept = list(range(len(names)))
@@ -197,8 +191,13 @@ def _best_mean(names: Sequence[str], part: _Part) -> tuple[list[float], float]:
     return weights, 0.0
 
 
-def _models(images: Sequence[Labelled]) -> dict[str, str]:
-    """`name@fingerprint` of each branch that scores."""
+def models_of(images: Sequence[Labelled]) -> dict[str, str]:
+    """`name@fingerprint` of each branch that scores.
+
+    Raises:
+        FusionError: A cascade left branches out, the scores of one come from several models, or
+            none scores.
+    """
     models: dict[str, str] = {}
     for image in images:
         for name, evidence in image.verdict.branches.items():

@@ -106,6 +106,9 @@ def _verdict(record: Mapping[str, Any]) -> Verdict:
     return Verdict(
         path=record["path"],
         sha256=record["sha256"],
+        width=record["width"],
+        height=record["height"],
+        format=record["format"],
         verdict=record["verdict"],
         score=record["score"],
         fusion=record["fusion"],

@@ -1,7 +1,7 @@
 """The models inside the package, opened as what they are."""
 
 from aligngemini.branches.base import Branch
-from aligngemini.branches.loading import load_pixel
+from aligngemini.branches.loading import load_folder
 from aligngemini.runtimes.folder import shipped_models
 
 
@@ -11,4 +11,4 @@ def shipped_branches(device: str = "auto") -> dict[str, Branch]:
     Raises:
         ModelError: A folder is damaged, or the device is not there.
     """
-    return {name: load_pixel(name, device=device) for name in shipped_models()}
+    return {name: load_folder(name, device=device) for name in shipped_models()}

@@ -2,7 +2,10 @@
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from aligngemini.images.item import ImageError
 from aligngemini.images.limits import Limits
@@ -22,6 +25,36 @@ def read_bytes(path: str | Path, *, limits: Limits | None = None) -> bytes:
         ImageError: `not-found`, `unreadable`, `empty` or `too-large`.
     """
     limits = limits or Limits()
+    with _opened(path) as (file, size):
+        limits.check_bytes(size)
+        data = file.read(limits.max_bytes + 1)
+    limits.check_bytes(len(data))
+    return data
+
+
+def read_head(path: str | Path, count: int) -> tuple[bytes, int]:
+    """Read a file's first bytes.
+
+    Args:
+        path: A file; links are followed.
+        count: How many bytes; fewer come back where the file has fewer.
+
+    Returns:
+        The bytes, and how many the whole file has.
+
+    Raises:
+        ImageError: `not-found`, `unreadable` or `empty`.
+    """
+    with _opened(path) as (file, size):
+        head = file.read(count)
+    if not head:
+        raise ImageError("empty", "the file is empty")
+    return head, size
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[tuple[BinaryIO, int]]:
+    """A regular file and its size; what fails in the block is an `ImageError` too."""
     try:
         _check_kind(os.stat(path).st_mode)  # noqa: PTH116 - Path("") is the current folder
         # Not to block, should the file have become a pipe in the meantime.
@@ -29,16 +62,13 @@ def read_bytes(path: str | Path, *, limits: Limits | None = None) -> bytes:
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             _check_kind(status.st_mode)
-            limits.check_bytes(status.st_size)
-            data = file.read(limits.max_bytes + 1)
+            yield file, status.st_size
     except (FileNotFoundError, NotADirectoryError):
         raise ImageError("not-found", "there is no such file") from None
     except OSError as error:
         raise ImageError("unreadable", f"cannot be read: {error.strerror}") from None
     except ValueError:  # a name with a NUL, or one the file system has no bytes for
         raise ImageError("not-found", "there can be no file of that name") from None
-    limits.check_bytes(len(data))
-    return data
 
 
 def _check_kind(mode: int) -> None:

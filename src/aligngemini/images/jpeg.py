@@ -72,9 +72,18 @@ def jpeg_settings(data: bytes) -> JpegSettings | None:
         return None
     load_plugin("JPEG")
     with quiet(), PILImage.open(io.BytesIO(data), formats=["JPEG"]) as image:
-        if not isinstance(image, JpegImagePlugin.JpegImageFile):
-            return None
-        components, tables = image.layer, image.quantization
+        return settings_of(image)
+
+
+def settings_of(image: PILImage.Image) -> JpegSettings | None:
+    """The same as `jpeg_settings`, of a JPEG file that Pillow has opened.
+
+    Args:
+        image: Loaded or not; None comes back for what is no JPEG.
+    """
+    if not isinstance(image, JpegImagePlugin.JpegImageFile):
+        return None
+    components, tables = image.layer, image.quantization
     used = [tables.get(component[3]) for component in components[:2]]
     if not used or None in used:
         return None

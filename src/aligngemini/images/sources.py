@@ -30,10 +30,13 @@ class Item:
         path: As the user named it, or the folder's name joined with the file's. Bytes of a name
             that are not UTF-8 are surrogates, as everywhere in Python.
         problem: Why there is nothing to read there, or None.
+        delivery: What happens to the image before it is judged, as `images.deliveries` reads it;
+            None leaves it as it is.
     """
 
     path: str
     problem: Problem | None = None
+    delivery: str | None = None
 
 
 @dataclass

@@ -95,11 +95,7 @@ class PixelExpert(PreTrainedModel):
         Raises:
             OSError: It is not there; the message is `transformers`' own.
         """
-        name = BACKBONES.get(name, name)
-        config = AutoConfig.from_pretrained(name, revision=revision)
-        config = getattr(config, "vision_config", config)
-        loader = _tower(config.model_type)
-        backbone = loader.from_pretrained(name, revision=revision, dtype=torch.float32)
+        backbone = pretrained_backbone(name, revision=revision)
         with torch.device("meta"):
             expert = cls(PixelExpertConfig(backbone.config))
         expert.backbone = backbone
@@ -117,30 +113,12 @@ class PixelExpert(PreTrainedModel):
         Args:
             pixel_values: (N, 3, H, W) float; sides divide by the backbone's patch size.
         """
-        output = self.backbone(pixel_values, **self._any_size())
-        tokens = output.last_hidden_state
-        side = self.backbone.config.patch_size
-        rows, columns = pixel_values.shape[-2] // side, pixel_values.shape[-1] // side
-        patches = tokens[:, tokens.shape[1] - rows * columns :]
-        features = self._class_token(output)
-        patch_logits: Tensor = self.head(patches).squeeze(-1)
+        features, patches = look(self.backbone, pixel_values)
         return ExpertOutput(
             logits=self.head(features).squeeze(-1),
             features=features,
-            patch_logits=patch_logits.unflatten(1, (rows, columns)),
+            patch_logits=self.head(patches).squeeze(-1),
         )
-
-    def _class_token(self, output: Any) -> Tensor:
-        # CLIP normalises its class token after the last block, SigLIP pools by attention.
-        token: Tensor = output.pooler_output if self._is_tower() else output.last_hidden_state[:, 0]
-        return token
-
-    def _any_size(self) -> dict[str, bool]:
-        # DINO takes any size; the towers interpolate their position table only when told to.
-        return {"interpolate_pos_encoding": True} if self._is_tower() else {}
-
-    def _is_tower(self) -> bool:
-        return self.backbone.config.model_type in ("clip_vision_model", "siglip_vision_model")
 
 
 class ExpertGraph(nn.Module):
@@ -164,6 +142,42 @@ class ExpertGraph(nn.Module):
         images = normalize(pixels, self.mean, self.std).to(self.expert.dtype)
         output = self.expert(images)
         return output.logits.float(), output.patch_logits.float()
+
+
+def pretrained_backbone(name: str, *, revision: str = "main") -> PreTrainedModel:
+    """A vision backbone with its released weights.
+
+    Args:
+        name: One of `BACKBONES`, a repository of the Hub, or a local folder.
+        revision: Branch, tag or commit of the repository.
+
+    Raises:
+        OSError: It is not there; the message is `transformers`' own.
+    """
+    name = BACKBONES.get(name, name)
+    config = AutoConfig.from_pretrained(name, revision=revision)
+    config = getattr(config, "vision_config", config)
+    loader = _tower(config.model_type)
+    backbone: PreTrainedModel = loader.from_pretrained(name, revision=revision, dtype=torch.float32)
+    return backbone
+
+
+def look(backbone: nn.Module, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
+    """Class token (N, D) and patch tokens (N, h, w, D) that a backbone gives for images.
+
+    Args:
+        backbone: Of any family in `BACKBONES`.
+        pixel_values: (N, 3, H, W) float, normalised; sides divide by the backbone's patch size.
+    """
+    config: Any = backbone.config
+    tower = config.model_type in ("clip_vision_model", "siglip_vision_model")
+    # DINO takes any size; the towers interpolate their position table only when told to.
+    output = backbone(pixel_values, **({"interpolate_pos_encoding": True} if tower else {}))
+    tokens: Tensor = output.last_hidden_state
+    rows, columns = (length // config.patch_size for length in pixel_values.shape[-2:])
+    patches = tokens[:, tokens.shape[1] - rows * columns :].unflatten(1, (rows, columns))
+    # CLIP normalises its class token after the last block, SigLIP pools by attention.
+    return output.pooler_output if tower else tokens[:, 0], patches
 
 
 def normalize(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:

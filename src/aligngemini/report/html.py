@@ -2,24 +2,22 @@
 
 import shutil
 import tempfile
-from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, BinaryIO
+from typing import IO, BinaryIO
 
 import numpy.typing as npt
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from aligngemini import __version__
 from aligngemini.report import words
 from aligngemini.report.files import check_target, replacing
-from aligngemini.report.overlay import ANCHORS, heatmap_png
+from aligngemini.report.overlay import ANCHORS, MOVED_ANCHORS, heatmap_png
+from aligngemini.report.page import data_uri, environment, policy
 from aligngemini.verdict import Verdict
 
 
@@ -56,10 +54,11 @@ class HtmlReport:
         self.title = title
         self.about: dict[str, str] = {"": about} if isinstance(about, str) else dict(about)
         self.counts: Counter[words.Kind] = Counter()
-        self._heatmaps = 0
+        self._layers: set[str] = set()
         self._end = 0
         self._cards: IO[bytes]
-        self._templates = _environment()
+        self._templates = environment("aligngemini.report")
+        self._templates.globals["words"] = words
         self._card = self._templates.get_template("card.html.j2")
 
     def __enter__(self) -> "HtmlReport":
@@ -89,21 +88,26 @@ class HtmlReport:
         verdict: Verdict,
         preview: bytes | None = None,
         heatmap: npt.ArrayLike | None = None,
+        maps: Mapping[str, bytes] | None = None,
     ) -> None:
         """Add one image, judged or not, after those already there.
 
         Args:
             verdict: What was said of it.
             preview: JPEG of it, as `preview_jpeg` makes; None when it could not be decoded.
-            heatmap: (h, w) in [0, 1], NaN where nobody looked; needs a preview to lie on.
+            heatmap: (h, w) in [0, 1], NaN where nobody looked; needs a preview to lie on. Left out
+                where it is no more than the maps together.
+            maps: PNGs of the maps that say where, by name, as `map_png` makes; likewise.
 
         Raises:
             ValueError: The heatmap is not two-dimensional.
             OSError: The disk would not take it.
         """
-        heat = None
-        if preview is not None and heatmap is not None:
-            heat = _data_uri("image/png", heatmap_png(heatmap))
+        layers: dict[str, Markup] = {}
+        if preview is not None and heatmap is not None and not (maps and _of_maps(verdict)):
+            layers["heatmap"] = data_uri("image/png", heatmap_png(heatmap))
+        if preview is not None and maps:
+            layers |= {name: data_uri("image/png", data) for name, data in maps.items()}
         kind = words.kind_of(verdict)
         card = self._card.render(
             verdict=verdict,
@@ -112,28 +116,30 @@ class HtmlReport:
             name=verdict.path.replace("\\", "/").rstrip("/").rpartition("/")[2] or "(no name)",
             scale=verdict.scale,
             titles=words.branch_titles(verdict),
-            preview=None if preview is None else _data_uri("image/jpeg", preview),
-            heat=heat,
+            preview=None if preview is None else data_uri("image/jpeg", preview),
+            layers=layers,
         )
         self._cards.write(card.encode())
         # Counted only now: an interrupted card is neither counted nor shown.
         self._end = self._cards.tell()
         self.counts[kind] += 1
-        self._heatmaps += heat is not None
+        self._layers |= layers.keys()
 
     def _write(self, page: BinaryIO, stopped: str | None) -> None:
-        style = self._templates.get_template("style.css.j2").render(anchors=ANCHORS)
+        style = self._templates.get_template("style.css.j2").render(
+            anchors=ANCHORS, moved_anchors=MOVED_ANCHORS
+        )
         script = files(__package__).joinpath("templates/script.js").read_text(encoding="utf-8")
         context = {
             "title": self.title,
             "about": self.about,
             "counts": self.counts,
             "total": self.counts.total(),
-            "heatmaps": self._heatmaps,
+            "layers": self._layers,
             "stopped": stopped,
             "style": Markup(style),  # noqa: S704 - ours, and the hash below allows nothing else
             "script": Markup(script),  # noqa: S704 - ours
-            "policy": _policy(style, script),
+            "policy": policy(style, script),
             "version": __version__,
             "now": datetime.now(timezone.utc),
         }
@@ -144,25 +150,9 @@ class HtmlReport:
         page.write(self._templates.get_template("foot.html.j2").render(context).encode())
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("aligngemini.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        # Every value a template prints passes here, so no string can be forgotten.
-        finalize=_finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.globals["words"] = words
-    return environment
-
-
-def _finalize(value: Any) -> Any:
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return words.printable(value)
-    return value
+def _of_maps(verdict: Verdict) -> bool:
+    """Whether the score, and so the heatmap, is that of the branch with maps."""
+    return verdict.deciding is not None and verdict.deciding.areas is not None
 
 
 def _stopped_by(error: BaseException | None) -> str | None:
@@ -171,20 +161,3 @@ def _stopped_by(error: BaseException | None) -> str | None:
     if isinstance(error, KeyboardInterrupt):
         return "by an interruption"
     return f"by an error: {type(error).__name__}: {error}"
-
-
-def _policy(style: str, script: str) -> str:
-    """A Content-Security-Policy under which only our own style and script count."""
-    return (
-        f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; "
-        f"script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + b64encode(sha256(text.encode()).digest()).decode()
-
-
-def _data_uri(kind: str, data: bytes) -> Markup:
-    # The base64 alphabet needs no escaping, and escaping megabytes of it takes time.
-    return Markup(f"data:{kind};base64,{b64encode(data).decode()}")  # noqa: S704

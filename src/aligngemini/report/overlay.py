@@ -1,7 +1,8 @@
-"""Pictures for people: previews, and heatmaps drawn over them."""
+"""Pictures for people: previews, and heatmaps and maps drawn over them."""
 
 from io import BytesIO
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,12 @@ from aligngemini.report.files import replacing
 
 LONGEST_OVERLAY = 2048
 LONGEST_HEATMAP = 128
+LONGEST_MAP = 384  # finer: it says where a region ends
 LOWEST_SHOWN = 0.25
 STRONGEST_ALPHA = 0.85
+
+Anchors: TypeAlias = "tuple[tuple[float, tuple[int, int, int]], ...]"
+Colours: TypeAlias = "npt.NDArray[np.uint8]"
 
 # Brighter is higher, in every kind of colour vision and in print without colour.
 ANCHORS = (
@@ -22,6 +27,14 @@ ANCHORS = (
     (0.65, (210, 58, 90)),
     (0.85, (248, 138, 48)),
     (1.00, (255, 226, 120)),
+)
+# Told apart from the others where two maps lie over each other.
+MOVED_ANCHORS = (
+    (0.00, (10, 36, 74)),
+    (0.40, (10, 84, 124)),
+    (0.65, (14, 138, 150)),
+    (0.85, (70, 200, 160)),
+    (1.00, (206, 246, 190)),
 )
 
 
@@ -57,17 +70,25 @@ def heatmap_png(heatmap: npt.ArrayLike) -> bytes:
     Raises:
         ValueError: The heatmap is not two-dimensional or has no values.
     """
-    values = _checked(heatmap)
-    height, width = values.shape
-    indices = _indices(values, _fitted(width, height, LONGEST_HEATMAP, enlarge=True))
-    picture = PILImage.fromarray(indices)
-    picture.putpalette(COLOURS[:, :3].tobytes())
-    buffer = BytesIO()
-    picture.save(buffer, "PNG", optimize=True, transparency=COLOURS[:, 3].tobytes())
-    return buffer.getvalue()
+    return _png(heatmap, COLOURS, LONGEST_HEATMAP, enlarge=True)
 
 
-def save_overlay(image: Image, heatmap: npt.ArrayLike, path: str | Path) -> None:
+def map_png(values: npt.ArrayLike, name: str) -> bytes:
+    """The same for a map that says where, longest side 384 pixels at most.
+
+    Args:
+        values: (h, w) in [0, 1], NaN where nobody looked.
+        name: Of the map; `moved` has colours of its own.
+
+    Raises:
+        ValueError: The map is not two-dimensional or has no values.
+    """
+    return _png(values, _colours_of(name), LONGEST_MAP, enlarge=False)
+
+
+def save_overlay(
+    image: Image, heatmap: npt.ArrayLike, path: str | Path, *, of: str | None = None
+) -> None:
     """Write an image with its heatmap over it, as PNG.
 
     The image is drawn in grey, so that every colour in the file is the heatmap's. It is written
@@ -79,6 +100,7 @@ def save_overlay(image: Image, heatmap: npt.ArrayLike, path: str | Path) -> None
         heatmap: (h, w) in [0, 1], NaN where nobody looked; stretched over the whole image.
         path: Where to write. The folder must exist; a file there is replaced once the new one is
             complete.
+        of: Name of the map, for its colours; None for a heatmap.
 
     Raises:
         ValueError: The heatmap is not two-dimensional or has no values.
@@ -89,17 +111,34 @@ def save_overlay(image: Image, heatmap: npt.ArrayLike, path: str | Path) -> None
     picture = PILImage.fromarray(image.pixels)
     picture = picture.resize(size, PILImage.Resampling.LANCZOS, reducing_gap=3.0)
     base = picture.convert("L").convert("RGBA")
-    colours = PILImage.fromarray(COLOURS[_indices(values, size)])
+    colours = PILImage.fromarray(_colours_of(of)[_indices(values, size)])
     merged = PILImage.alpha_composite(base, colours).convert("RGB")
     with replacing(Path(path)) as file:
         merged.save(file, "PNG", compress_level=3)
 
 
-def _colours() -> npt.NDArray[np.uint8]:
+def _png(values: npt.ArrayLike, colours: Colours, longest: int, *, enlarge: bool) -> bytes:
+    """A PNG with a palette that carries alpha."""
+    checked = _checked(values)
+    height, width = checked.shape
+    picture = PILImage.fromarray(
+        _indices(checked, _fitted(width, height, longest, enlarge=enlarge))
+    )
+    picture.putpalette(colours[:, :3].tobytes())
+    buffer = BytesIO()
+    picture.save(buffer, "PNG", optimize=True, transparency=colours[:, 3].tobytes())
+    return buffer.getvalue()
+
+
+def _colours_of(name: str | None) -> Colours:
+    return MOVED_COLOURS if name == "moved" else COLOURS
+
+
+def _colours(anchors: Anchors) -> Colours:
     """The colour map: (256, 4) RGBA, the first one fully transparent."""
     levels = np.linspace(0.0, 1.0, 256)
-    stops = [stop for stop, _ in ANCHORS]
-    channels = [np.interp(levels, stops, [rgb[c] for _, rgb in ANCHORS]) for c in range(3)]
+    stops = [stop for stop, _ in anchors]
+    channels = [np.interp(levels, stops, [rgb[c] for _, rgb in anchors]) for c in range(3)]
     strength = np.clip((levels - LOWEST_SHOWN) / (1.0 - LOWEST_SHOWN), 0.0, 1.0)
     # The root lifts the middle: a linear ramp leaves a doubtful patch invisible on a busy photo.
     alpha = 255.0 * STRONGEST_ALPHA * np.sqrt(strength)
@@ -107,7 +146,7 @@ def _colours() -> npt.NDArray[np.uint8]:
     return np.rint(colours).astype(np.uint8)
 
 
-COLOURS = _colours()
+COLOURS, MOVED_COLOURS = _colours(ANCHORS), _colours(MOVED_ANCHORS)
 
 
 def _checked(heatmap: npt.ArrayLike) -> npt.NDArray[np.float32]:

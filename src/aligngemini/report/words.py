@@ -3,7 +3,15 @@
 import unicodedata
 from typing import Literal, get_args
 
-from aligngemini.verdict import Evidence, Signal, Verdict, branch_kind
+from aligngemini.verdict import (
+    Area,
+    Evidence,
+    Guarantee,
+    Signal,
+    Stability,
+    Verdict,
+    branch_kind,
+)
 
 Kind = Literal["fake", "undecided", "real", "unjudged"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -21,6 +29,14 @@ KIND_WORDS: dict[Kind, str] = {
     "real": "no sign of AI generation found",
     "unjudged": "could not be judged",
 }
+
+EDITED_WORDS = "signs that a part was changed"
+"""In place of `signs of AI generation` where that is all that was found: no generator need have
+had a part in it."""
+
+LAYER_TITLES = {"heatmap": "Heatmap", "generated": "Generated", "moved": "Moved or foreign"}
+MAP_WORDS = {"generated": "generated", "moved": "moved or foreign"}
+ALMOST_ALL = 0.9  # share of the picture
 
 STATE_WORDS = {
     "signed-trusted": "signed and trusted",
@@ -48,7 +64,7 @@ BRANCH_TITLES = {
 BRANCH_QUESTIONS = {
     "pixel": "Do the pixels look as if a generator's decoder had made them?",
     "semantic": "Is what the picture shows possible?",
-    "gamma": "Was the picture made or changed by a generator, and where?",
+    "gamma": "Was the picture, or a part of it, generated or changed, and where?",
     "provenance": "What does the file say of its own origin?",
 }
 
@@ -87,12 +103,18 @@ def branch_titles(verdict: Verdict) -> dict[str, str]:
 
 def share(rate: float) -> str:
     """A rate in [0, 1] as per cent, two digits."""
-    return f"{100 * rate:.2g} %"
+    return f"{100 * rate:.0f} %" if rate >= 0.1 else f"{100 * rate:.2g} %"
 
 
 def kind_of(verdict: Verdict) -> Kind:
     """Which of the four groups an image belongs to."""
     return verdict.verdict or "unjudged"
+
+
+def edited(verdict: Verdict) -> bool:
+    """Whether all that was found is that a part was changed."""
+    found = [one for one in verdict.branches.values() if one.verdict == "fake"]
+    return verdict.verdict == "fake" and {one.detail for one in found} == {"edited"}
 
 
 def branch_question(name: str) -> str | None:
@@ -102,7 +124,7 @@ def branch_question(name: str) -> str | None:
 
 def verdict_words(verdict: Verdict) -> str:
     """The verdict as a sentence fragment, with the reason when there is none."""
-    words = KIND_WORDS[kind_of(verdict)]
+    words = EDITED_WORDS if edited(verdict) else KIND_WORDS[kind_of(verdict)]
     if verdict.verdict is not None:
         return words
     if verdict.error is not None:
@@ -120,6 +142,8 @@ def evidence_words(evidence: Evidence) -> str:
         said = "; ".join(dict.fromkeys(signal_words(signal) for signal in evidence.signals))
         return said or "nothing found in the file"
     label = SHORT_WORDS[evidence.verdict or "unjudged"]
+    if evidence.detail == "edited":
+        label = "a part looks changed"
     if evidence.score is None:
         return label
     return f"{label}, {number(evidence.score, evidence.threshold, evidence.threshold_real)}"
@@ -136,6 +160,52 @@ def why_words(evidence: Evidence) -> str:
         return said
     part = "; failed in part" if _answered(evidence) else ""
     return f"{said}{part}: {evidence.error.message}"
+
+
+def stability_words(stability: Stability, *beside: float | None) -> str:
+    """How far a verdict holds under mild changes.
+
+    Args:
+        stability: Of the image or of one of its branches.
+        beside: Thresholds that its scores are read against.
+    """
+    if not stability.of:
+        return "none of the mild changes could be judged"
+    changes = "1 mild change" if stability.of == 1 else f"{stability.of} mild changes"
+    turns = "turn" if stability.flips > 1 else "turns"
+    said = f"{stability.flips or 'none'} of {changes} {turns} the verdict"
+    if stability.low is None or stability.high is None:
+        return said
+    low, high = (number(score, *beside) for score in (stability.low, stability.high))
+    return f"{said}; scores from {low} to {high}"
+
+
+def area_words(evidence: Evidence) -> list[str]:
+    """What the maps mark, one line a map and one where not all was looked at.
+
+    Nothing of an image that the branch found no sign in or could not judge: photos show small
+    marks too, and beside such a verdict they would read as an accusation.
+    """
+    if evidence.areas is None or evidence.verdict == "real" or evidence.remark is not None:
+        return []
+    lines = [_area(name, area) for name, area in evidence.areas.items() if area.boxes]
+    if not lines:
+        lines = ["no part of the picture stands out on the maps"]
+    if evidence.coverage is not None:
+        lines.append(f"only {share(evidence.coverage)} of the picture was looked at")
+    return lines
+
+
+def guarantee_words(guarantee: Guarantee) -> str:
+    """What a calibration promises, and of what."""
+    sure, most = (
+        f"{100 * rate:.3g} %" for rate in (guarantee.confidence, guarantee.max_false_alarms)
+    )
+    made = f", {guarantee.made}" if guarantee.made else ""
+    return (
+        f"with {sure} confidence at most {most} of photos like those calibrated on show signs at "
+        f"this setting ({guarantee.fitted_on or f'{guarantee.photos} photos'}{made})"
+    )
 
 
 def signal_words(signal: Signal) -> str:
@@ -173,6 +243,18 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(_visible(character) for character in text)
+
+
+def _area(name: str, area: Area) -> str:
+    looks = MAP_WORDS.get(name, name)
+    if area.share >= ALMOST_ALL:
+        return f"almost all of the picture looks {looks} ({share(area.share)})"
+    left, top, right, bottom = area.boxes[0]
+    place = f"from pixel {left}, {top} to {right}, {bottom}"
+    others = len(area.boxes) - 1
+    if others:
+        place = f"{place}, the largest, and in {others} more place{'s' if others > 1 else ''}"
+    return f"part of the picture looks {looks} ({share(area.share)} of it: {place})"
 
 
 def _visible(character: str) -> str:

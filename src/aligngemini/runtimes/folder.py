@@ -20,6 +20,8 @@ PREPROCESS, CALIBRATION, SOURCE = "preprocess.json", "calibration.json", "source
 HASHES, CARD = "hashes.json", "card.md"
 PORTABLE = (ONNX, SAFETENSORS, CONFIG, PREPROCESS, CALIBRATION, SOURCE, CARD, HASHES)
 """All files a folder may hold that go where it goes."""
+SHIPPED = {"compact": "compact-v1", "gamma-compact": "gamma-compact-v1"}
+"""Folders in the package's assets, by the name users give."""
 LARGE = 200_000_000  # bytes of weights
 SETTINGS = (PREPROCESS, CALIBRATION)
 EXPORTED_FROM = "exported_from"
@@ -108,7 +110,8 @@ class ModelFolder:
 def shipped_models() -> dict[str, Path]:
     """Folders of the models inside the package, by the name users give."""
     # Not importlib.resources, which takes longer to import than the weights to read.
-    return {"compact": Path(__file__).parents[1] / "assets" / "compact-v1"}
+    assets = Path(__file__).parents[1] / "assets"
+    return {name: assets / folder for name, folder in SHIPPED.items() if (assets / folder).is_dir()}
 
 
 def find_folder(model: str | Path) -> Path:

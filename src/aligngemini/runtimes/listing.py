@@ -25,7 +25,7 @@ class ListedModel:
     """One line of the list.
 
     Attributes:
-        name: What `--pixel` takes.
+        name: What `--pixel` or, of GAMMA models, `--gamma` takes.
         state: `damaged` models cannot be used; `to pull` ones are not on this machine.
         about: The card's title, or what is wrong.
         fingerprint: Not checked against the files; None where there is none.

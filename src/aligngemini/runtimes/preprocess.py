@@ -62,14 +62,53 @@ class CenterCrop:
             raise SettingsError(
                 f"crop_size {self.crop_size} is no multiple of patch_size {self.patch_size}"
             )
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise SettingsError("mean and std need three numbers each, those of std above 0")
+        _check_normalisation(self.mean, self.std)
 
 
-Preprocess: TypeAlias = "CropsAndWhole | CenterCrop"
+@dataclass(frozen=True)
+class Tiles:
+    """The whole image in overlapping native tiles, for models that give maps (GAMMA).
 
-KINDS: dict[str, type[CropsAndWhole] | type[CenterCrop]] = {
-    kind.kind: kind for kind in (CropsAndWhole, CenterCrop)
+    Attributes:
+        tile_size: Side of a tile, pixels; a smaller image is mirrored until it fills one.
+        map_stride: Side of one cell of the model's maps, pixels; divides `tile_size`.
+        overlap: Pixels that neighbouring tiles share at least, a multiple of `map_stride`.
+        max_tiles: Most tiles of one image; where there would be more, they are spread evenly and
+            what lies between is not looked at.
+        top_share: Share of the tiles, those with the highest logits, whose mean logit is the
+            image's: 1 takes them all, 0 the highest alone.
+        mean: Of each channel in [0, 1], subtracted.
+        std: Of each channel, divided by.
+    """
+
+    kind: ClassVar = "tiles"
+    tile_size: int
+    map_stride: int
+    overlap: int
+    max_tiles: int = 768
+    top_share: float = 0.0
+    mean: tuple[float, ...] = CLIP_MEAN
+    std: tuple[float, ...] = CLIP_STD
+
+    def __post_init__(self) -> None:
+        if self.map_stride < 1 or self.tile_size < 1 or self.tile_size % self.map_stride:
+            raise SettingsError(
+                f"tile_size {self.tile_size} is no multiple of map_stride {self.map_stride}"
+            )
+        if not 0 <= self.overlap <= self.tile_size // 2 or self.overlap % self.map_stride:
+            raise SettingsError(
+                f"overlap {self.overlap} must be a multiple of map_stride {self.map_stride} and "
+                f"at most half of tile_size {self.tile_size}"
+            )
+        if self.max_tiles < 1 or not 0 <= self.top_share <= 1:
+            raise SettingsError("max_tiles must be 1 at least, and top_share lie in [0, 1]")
+        _check_normalisation(self.mean, self.std)
+
+
+Preprocess: TypeAlias = "CropsAndWhole | CenterCrop | Tiles"
+
+KINDS: dict[str, type[CropsAndWhole] | type[CenterCrop] | type[Tiles]] = {
+    kind.kind: kind for kind in (CropsAndWhole, CenterCrop, Tiles)
 }
 
 
@@ -89,3 +128,8 @@ def preprocess_from(values: Mapping[str, Any]) -> Preprocess:
 def preprocess_to(preprocess: Preprocess) -> dict[str, Any]:
     """As JSON holds it."""
     return {"kind": preprocess.kind, **asdict(preprocess), "decoder": DECODER}
+
+
+def _check_normalisation(mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+        raise SettingsError("mean and std need three numbers each, those of std above 0")

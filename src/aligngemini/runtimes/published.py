@@ -1,6 +1,9 @@
-"""Experts that others published, by the name users give."""
+"""Models by the name users give: what is taken unasked, and what others published."""
 
 from dataclasses import dataclass
+
+DEFAULT_GAMMA = "off"
+"""The GAMMA model where nobody names one."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from aligngemini.models.qwen_facts import MAX_PIXELS, MIN_PIXELS, MODELS
 from aligngemini.prompts import Prompt
@@ -103,8 +104,7 @@ def open_semantic_folder(spec: str | Path, *, max_pixels: int | None = None) -> 
         base, identity = _find_base(settings, Path())
     else:
         parts = _checked_parts(path)
-        settings = parse_settings(partial(from_mapping, SemanticSettings), path / SEMANTIC)
-        calibration = parse_settings(partial(from_mapping, Calibration), path / CALIBRATION)
+        settings, calibration = open_semantic_settings(path)
         adapter = path if ADAPTER[0] in parts else None
         name = path.resolve().name
         base, identity = _find_base(settings, path)
@@ -122,6 +122,28 @@ def open_semantic_folder(spec: str | Path, *, max_pixels: int | None = None) -> 
         adapter=adapter,
         settings=settings,
         calibration=calibration,
+    )
+
+
+def open_semantic_settings(path: Path) -> tuple[SemanticSettings, Calibration]:
+    """What a semantic model's folder says beside its weights, for a server that holds those.
+
+    Args:
+        path: A folder that `aligngemini train semantic` wrote, or a copy without its weights.
+
+    Raises:
+        ModelError: It is none, is damaged, or holds a setting that this version does not know.
+    """
+    if not (path / SEMANTIC).is_file():
+        raise ModelError(
+            f"{path} holds no {SEMANTIC}: give a folder that `aligngemini train semantic` wrote"
+        )
+    hashes = read_json(path / HASHES)
+    for name in (SEMANTIC, CALIBRATION):
+        _check(path, name, hashes, sha256_file(path / name))
+    return (
+        parse_settings(partial(from_mapping, SemanticSettings), path / SEMANTIC),
+        parse_settings(partial(from_mapping, Calibration), path / CALIBRATION),
     )
 
 
@@ -159,11 +181,13 @@ def _checked_parts(path: Path) -> dict[str, str]:
     hashes = read_json(path / HASHES)
     parts = {name: sha256_file(path / name) for name in _parts(path)}
     for name in sorted(parts.keys() | (hashes.keys() & set(ADAPTER))):
-        if hashes.get(name) != parts.get(name):
-            raise ModelError(
-                f"{path / name} does not match {HASHES}: the folder is damaged or edited"
-            )
+        _check(path, name, hashes, parts.get(name))
     return parts
+
+
+def _check(path: Path, name: str, hashes: dict[str, Any], found: str | None) -> None:
+    if hashes.get(name) != found:
+        raise ModelError(f"{path / name} does not match {HASHES}: the folder is damaged or edited")
 
 
 def _find_base(settings: SemanticSettings, beside: Path) -> tuple[Path, str]:

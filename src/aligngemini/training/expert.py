@@ -1,20 +1,17 @@
 """Training a pixel expert on pairs, on the Hugging Face Trainer (DDA, arXiv 2505.14359)."""
 
 import json
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_model
-from transformers import EarlyStoppingCallback, TrainingArguments, set_seed
+from transformers import EarlyStoppingCallback, set_seed
 
-from aligngemini.cores import usable_cores
-from aligngemini.datasets.manifest import ManifestError
 from aligngemini.datasets.pairs import HeldOutDataset, Pair, PairDataset, collate
 from aligngemini.models.expert import BACKBONES, PixelExpert, PixelExpertConfig, block_linears
+from aligngemini.models.gamma import Gamma
 from aligngemini.training.expert_recipe import ExpertRecipe
 from aligngemini.training.expert_trainer import (
     FIGURES,
@@ -23,12 +20,11 @@ from aligngemini.training.expert_trainer import (
     ExpertTrainer,
     figures,
 )
-from aligngemini.training.pixel import last_checkpoint
+from aligngemini.training.gamma_recipe import GammaRecipe
 from aligngemini.training.recipe import RecipeError
+from aligngemini.training.running import METRICS, TRAINED, run_trainer, training_arguments
 
 PUBLISHED_PERIOD = 1000  # steps from the highest to the lowest rate under `cosine-periodic`
-TRAINED = "trained"
-METRICS = "metrics.json"
 
 
 def new_expert(recipe: ExpertRecipe) -> PixelExpert:
@@ -52,8 +48,8 @@ def new_expert(recipe: ExpertRecipe) -> PixelExpert:
         ) from error
 
 
-def adapt(expert: PixelExpert, recipe: ExpertRecipe) -> None:
-    """Freeze what is not trained and put LoRA into the blocks; the head is always trained."""
+def adapt(expert: PixelExpert | Gamma, recipe: ExpertRecipe | GammaRecipe) -> None:
+    """Freeze what is not trained and put LoRA into the blocks; heads are always trained."""
     if recipe.lora is not None:
         lora = LoraConfig(
             r=recipe.lora.rank,
@@ -66,7 +62,7 @@ def adapt(expert: PixelExpert, recipe: ExpertRecipe) -> None:
         expert.backbone.requires_grad_(False)
 
 
-def checkpoint_activations(expert: PixelExpert) -> None:
+def checkpoint_activations(expert: PixelExpert | Gamma) -> None:
     """Compute activations again in the backward pass instead of keeping them."""
     # Its name before transformers 5.23, which warns of it.
     old = expert.gradient_checkpointing_enable
@@ -128,7 +124,8 @@ def _run(
     """Train, and leave the best weights and after them their figures in `work`."""
     if recipe.gradient_checkpointing:
         checkpoint_activations(model.expert)
-    arguments = _arguments(recipe, work, workers, measured=bool(held_out))
+    best = "balanced_accuracy" if held_out else None
+    arguments = training_arguments(recipe, work, workers, labels=["labels"], best=best)
     draws = recipe.steps * recipe.batch_size * recipe.accumulation * arguments.world_size
     trainer = ExpertTrainer(
         model=model,
@@ -140,53 +137,4 @@ def _run(
         callbacks=[EvaluateAtEnd(), EarlyStoppingCallback(recipe.patience)] if held_out else [],
         period=recipe.steps if recipe.schedule == "cosine" else PUBLISHED_PERIOD,
     )
-    checkpoint = last_checkpoint(work)
-    try:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        found = trainer.evaluate() if held_out else {}
-    except ManifestError as error:
-        # Out of a loader process it comes wrapped into that one's traceback.
-        raise ManifestError(str(error).rpartition("ManifestError: ")[2].strip()) from error
-    trainer.save_model(str(work / TRAINED))
-    if trainer.is_world_process_zero():
-        kept = {name: found[f"eval_{name}"] for name in FIGURES if found}
-        part = work / TRAINED / f"{METRICS}.part"
-        part.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
-        part.replace(work / TRAINED / METRICS)
-    trainer.accelerator.wait_for_everyone()
-
-
-def _arguments(
-    recipe: ExpertRecipe, work: Path, workers: int | None, *, measured: bool
-) -> TrainingArguments:
-    cuda = torch.cuda.is_available()
-    return TrainingArguments(
-        output_dir=str(work),
-        max_steps=recipe.steps,
-        per_device_train_batch_size=recipe.batch_size,
-        per_device_eval_batch_size=4 * recipe.batch_size,
-        gradient_accumulation_steps=recipe.accumulation,
-        learning_rate=recipe.learning_rate,
-        adam_beta1=recipe.betas[0],
-        adam_beta2=recipe.betas[1],
-        weight_decay=recipe.weight_decay,
-        max_grad_norm=recipe.max_grad_norm,
-        bf16=cuda and torch.cuda.is_bf16_supported() if recipe.bf16 is None else recipe.bf16,
-        use_cpu=not cuda,
-        seed=recipe.seed,
-        eval_strategy="steps" if measured else "no",
-        eval_steps=recipe.eval_steps,
-        save_steps=recipe.eval_steps,
-        save_total_limit=1,
-        load_best_model_at_end=measured,
-        metric_for_best_model="balanced_accuracy" if measured else None,
-        greater_is_better=True if measured else None,
-        restore_callback_states_from_checkpoint=True,
-        logging_steps=max(1, min(50, recipe.steps // 20)),
-        report_to="tensorboard",
-        disable_tqdm=not sys.stderr.isatty(),
-        remove_unused_columns=False,
-        label_names=["labels"],
-        dataloader_num_workers=usable_cores() if workers is None else workers,
-        dataloader_pin_memory=cuda,
-    )
+    run_trainer(trainer, work, FIGURES if held_out else ())

@@ -11,12 +11,14 @@ from accelerate import PartialState
 from aligngemini.datasets.manifest import ManifestError, read_manifest
 from aligngemini.datasets.pairs import find_pairs
 from aligngemini.models.expert import PixelExpert
+from aligngemini.models.gamma import Gamma
 from aligngemini.runtimes.folder import Calibration, seal_folder, sha256_file, write_settings
-from aligngemini.runtimes.preprocess import CenterCrop
+from aligngemini.runtimes.preprocess import CenterCrop, Tiles
 from aligngemini.settings import SettingsError
 from aligngemini.training.expert import new_expert, train_expert
 from aligngemini.training.expert_card import Data, expert_card, without_folder
 from aligngemini.training.expert_recipe import ExpertRecipe
+from aligngemini.training.gamma_recipe import GammaRecipe
 from aligngemini.training.recipe import RecipeError
 
 
@@ -48,7 +50,7 @@ def build_expert(
     expert = new_expert(recipe)
     preprocess = _preprocess(recipe, expert)
     with PartialState().main_process_first():
-        _claim(work, recipe, data)
+        claim(work, recipe, data.sha256)
     expert, metrics = train_expert(recipe, expert, data.pairs, data.held_out, work, workers=workers)
     if not PartialState().is_main_process:
         return None
@@ -62,16 +64,20 @@ def build_expert(
         miss_rate=metrics.get("miss_rate"),
     )
     card = expert_card(out.name, recipe, data, metrics, devices=PartialState().num_processes)
-    return write_expert(expert, preprocess, calibration, card, out)
+    return write_model(expert, preprocess, calibration, card, out)
 
 
-def write_expert(
-    expert: PixelExpert, preprocess: CenterCrop, calibration: Calibration, card: str, out: Path
+def write_model(
+    model: PixelExpert | Gamma,
+    preprocess: CenterCrop | Tiles,
+    calibration: Calibration,
+    card: str,
+    out: Path,
 ) -> str:
     """Write a model folder for PyTorch, whole or not at all; gives its fingerprint.
 
     Args:
-        expert: Trained weights, LoRA merged.
+        model: Trained weights, LoRA merged.
         preprocess: How an image becomes its input.
         calibration: How its logit becomes a label.
         card: The model card, Markdown.
@@ -80,9 +86,10 @@ def write_expert(
     part = out.with_name(f"{out.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    backbone = expert.config.backbone_config
-    backbone.name_or_path = without_folder(backbone.name_or_path)
-    expert.save_pretrained(part)
+    backbone = model.config.backbone_config
+    if backbone is not None:
+        backbone.name_or_path = without_folder(backbone.name_or_path)
+    model.save_pretrained(part)
     write_settings(part, preprocess, calibration)
     (part / "card.md").write_text(card, encoding="utf-8")
     fingerprint = seal_folder(part)
@@ -118,11 +125,11 @@ def _preprocess(recipe: ExpertRecipe, expert: PixelExpert) -> CenterCrop:
         raise RecipeError(str(error)) from error
 
 
-def _claim(work: Path, recipe: ExpertRecipe, data: Data) -> None:
+def claim(work: Path, recipe: ExpertRecipe | GammaRecipe, sha256: str) -> None:
     """Mark a folder as this run's, so that no other one's checkpoints are gone on with."""
     work.mkdir(parents=True, exist_ok=True)
     mark = work / "run.json"
-    run = json.dumps([asdict(recipe), data.sha256], sort_keys=True)
+    run = json.dumps([asdict(recipe), sha256], sort_keys=True)
     digest = hashlib.sha256(run.encode()).hexdigest()
     if mark.is_file() and json.loads(mark.read_text())["sha256"] != digest:
         raise RecipeError(

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from transformers import PreTrainedModel
 
 from aligngemini.models.expert import PixelExpert
 from aligngemini.runtimes.folder import (
@@ -23,7 +24,7 @@ from aligngemini.runtimes.folder import (
 )
 from aligngemini.runtimes.installing import new_folder
 from aligngemini.runtimes.onnx import OnnxRuntime
-from aligngemini.runtimes.preprocess import CenterCrop
+from aligngemini.runtimes.preprocess import CenterCrop, Tiles
 from aligngemini.runtimes.torch import TorchRuntime
 from aligngemini.training.exportable import exportable, takes_any_size
 from aligngemini.training.onnx_graph import ExportError, write_graph
@@ -58,15 +59,10 @@ def export_expert(
             away from PyTorch's. Nothing is left behind then.
     """
     model, views = open_expert(folder)
-    with new_folder(out) if out is not None else _inside(model.path) as target:
+    with new_folder(out) if out is not None else inside(model.path) as target:
         trained = TorchRuntime(model)
         expert = trained.graph.expert
-        size = 4 * expert.num_parameters()
-        if size > LARGEST:
-            raise ExportError(
-                f"{folder} has {size / 1e9:.1f} GB of weights, and one ONNX file holds 2; run it "
-                "on PyTorch, which needs no export"
-            )
+        check_weights(folder, expert)
         write_expert(trained, target / ONNX, views)
         step()
         exported = OnnxRuntime(target / ONNX, device="cpu")
@@ -93,6 +89,8 @@ def open_expert(folder: Path) -> tuple[ModelFolder, CenterCrop]:
         ModelError: It is none, or holds no PyTorch weights.
     """
     model = open_folder(folder)
+    if isinstance(model.preprocess, Tiles):
+        raise ModelError(f"{folder} is a GAMMA model, and this is for pixel experts alone")
     if not isinstance(model.preprocess, CenterCrop):
         raise ModelError(f"{folder} is no backbone expert; its kind is exported when it is trained")
     if model.safetensors is None:
@@ -129,6 +127,20 @@ def write_expert(trained: TorchRuntime, path: Path, views: CenterCrop) -> None:
         )
 
 
+def check_weights(folder: Path, model: PreTrainedModel) -> None:
+    """Make sure that a model's weights fit into one ONNX file.
+
+    Raises:
+        ExportError: They do not.
+    """
+    size = 4 * model.num_parameters()
+    if size > LARGEST:
+        raise ExportError(
+            f"{folder} has {size / 1e9:.1f} GB of weights, and one ONNX file holds 2; run it on "
+            "PyTorch, which needs no export"
+        )
+
+
 def copy_settings(source: Path, target: Path) -> None:
     """Copy preprocessing, calibration and card."""
     for name in (PREPROCESS, CALIBRATION, CARD):
@@ -137,7 +149,7 @@ def copy_settings(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def _inside(folder: Path) -> Iterator[Path]:
+def inside(folder: Path) -> Iterator[Path]:
     """A folder for unfinished work inside a model folder, on the same disk."""
     partial = folder / ".export.partial"
     shutil.rmtree(partial, ignore_errors=True)

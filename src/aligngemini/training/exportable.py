@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface
 
 from aligngemini.models.expert import PixelExpert
+from aligngemini.models.gamma import Gamma
 
 PLAIN = "aligngemini-plain"
 CUBIC = -0.75
@@ -23,13 +24,13 @@ ANY_SIZE = ("dinov2", "dinov3_vit", "clip_vision_model", "siglip_vision_model")
 """Backbones whose graph takes any multiple of the patch size; others keep the traced one."""
 
 
-def takes_any_size(expert: PixelExpert) -> bool:
-    """Whether the graph of this expert is right at every multiple of its patch size."""
+def takes_any_size(expert: PixelExpert | Gamma) -> bool:
+    """Whether the graph of this backbone is right at every multiple of its patch size."""
     return expert.backbone.config.model_type in ANY_SIZE
 
 
 @contextmanager
-def exportable(expert: PixelExpert) -> Iterator[None]:
+def exportable(expert: PixelExpert | Gamma) -> Iterator[None]:
     """Replace attention and position embeddings while the block runs; the numbers stay."""
     backbone = expert.backbone
     attention = backbone.config._attn_implementation

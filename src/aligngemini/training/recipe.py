@@ -80,7 +80,7 @@ def recipe_names() -> list[str]:
     """Names of the pixel experts' recipes that ship."""
     folder = files("aligngemini.training").joinpath("recipes")
     names = (entry.name.removesuffix(".yaml") for entry in folder.iterdir())
-    return sorted(name for name in names if not name.startswith("semantic-"))
+    return sorted(name for name in names if not name.startswith(("gamma-", "semantic-")))
 
 
 def load_recipe(name: str, **overrides: Any) -> Recipe:

@@ -38,7 +38,7 @@ Asks whether what an image shows is possible in the real world.
   pixel branch's task.
 - It may call fantasy art, collages and staged photos impossible, whoever made them.
 - Text in an image may try to talk it into a verdict.
-
+{leakage}
 ## Measured
 
 {measured}
@@ -101,6 +101,7 @@ def semantic_card(
         split=preferences.split,
         data=preferences.name,
         sha256=preferences.sha256,
+        leakage=f"- **{preferences.leakage}.**\n" if preferences.leakage else "",
         **asdict(preferences.prompt),
         published=", ".join(published) or "nothing of this recipe",
         reported=", ".join(reported) or "nothing",

@@ -20,6 +20,7 @@ from datasets import (
 )
 from PIL import Image as PILImage
 
+from aligngemini.datasets.leakage import leakage_warning
 from aligngemini.images.decode import decode
 from aligngemini.images.item import ImageError
 from aligngemini.prompts import Prompt
@@ -47,6 +48,7 @@ class Preferences:
         sha256: Of the files they came from.
         name: Of their folder.
         split: In words, how the held-out pairs were chosen.
+        leakage: What `leakage_warning` says of the set, or None.
     """
 
     train: Dataset
@@ -55,6 +57,7 @@ class Preferences:
     sha256: str
     name: str
     split: str
+    leakage: str | None = None
 
     def counts(self, held_out: bool = False) -> Counter[str]:
         """Pairs by the label of their image."""
@@ -103,6 +106,7 @@ def open_preferences(data: Path, cache: Path, *, held_out: float, seed: int) -> 
         sha256=_digest(files),
         name=data.resolve().name,
         split=split,
+        leakage=leakage_warning(data / "leakage.json"),
     )
     for label in OTHER:
         if preferences.counts()[label] == 0:

@@ -14,7 +14,7 @@ from aligngemini.branches.pixel.views import Views
 from aligngemini.images.item import Image
 from aligngemini.runtimes.folder import ModelError, ModelFolder, open_folder
 from aligngemini.runtimes.opening import Runtime, open_runtime
-from aligngemini.runtimes.preprocess import CropsAndWhole
+from aligngemini.runtimes.preprocess import CropsAndWhole, Tiles
 from aligngemini.verdict import Evidence, Problem, calibrated, label_for
 
 
@@ -30,7 +30,8 @@ class PixelBranch:
             name: Of the branch in records; several experts need several names.
 
         Raises:
-            ModelError: The weights take other views than the folder's preprocessing makes.
+            ModelError: The weights take other views than the folder's preprocessing makes, or are
+                a GAMMA model's.
         """
         self.name = name
         self.folder = folder
@@ -127,6 +128,8 @@ class PixelBranch:
 
 def _views(folder: ModelFolder, runtime: Runtime) -> Views:
     preprocess = folder.preprocess
+    if isinstance(preprocess, Tiles):
+        raise ModelError(f"{folder.path} is a GAMMA model: use it with --gamma")
     views: Views = (
         CropsAndWholeViews(preprocess, runtime)
         if isinstance(preprocess, CropsAndWhole)

@@ -15,7 +15,7 @@ from aligngemini.prompts import Prompt
 PLACE = "<image>"
 
 
-def picture(image: Pixels, max_pixels: int) -> str:
+def picture(image: Pixels, max_pixels: int, *, min_pixels: int = MIN_PIXELS) -> str:
     """An image as PNG in base64, at the size that the model sees.
 
     Resized here as the model's own processor would, so that no server does it its own way.
@@ -23,9 +23,10 @@ def picture(image: Pixels, max_pixels: int) -> str:
     Args:
         image: (H, W, 3) uint8 RGB.
         max_pixels: Larger images are shrunk to this many.
+        min_pixels: Smaller ones are enlarged to this many.
     """
     height, width = image.shape[:2]
-    rows, columns = visual_grid(height, width, min_pixels=MIN_PIXELS, max_pixels=max_pixels)
+    rows, columns = visual_grid(height, width, min_pixels=min_pixels, max_pixels=max_pixels)
     size = (columns * PATCH, rows * PATCH)
     file = io.BytesIO()
     PILImage.fromarray(image).resize(size, PILImage.Resampling.BICUBIC).save(file, "PNG")

@@ -20,7 +20,7 @@ from aligngemini.branches.semantic.asking import (
 )
 from aligngemini.branches.semantic.backend import Answer, AnswerError, Pixels
 from aligngemini.branches.semantic.endpoint import Endpoint, EndpointError
-from aligngemini.models.qwen_facts import MAX_PIXELS, PATCH
+from aligngemini.models.qwen_facts import MAX_PIXELS, MIN_PIXELS, PATCH
 from aligngemini.prompts import Prompt
 from aligngemini.runtimes.folder import Calibration, ModelError
 from aligngemini.runtimes.semantic_folder import UNMEASURED
@@ -47,8 +47,6 @@ class ServerBackend:
             alike.
     """
 
-    calibration: Calibration = UNMEASURED
-
     def __init__(
         self,
         url: str,
@@ -56,7 +54,9 @@ class ServerBackend:
         *,
         systemone: bool = False,
         prompt: Prompt | None = None,
+        min_pixels: int = MIN_PIXELS,
         max_pixels: int = MAX_PIXELS,
+        calibration: Calibration = UNMEASURED,
         concurrency: int = 8,
         timeout: float = 50.0,
     ) -> None:
@@ -68,7 +68,9 @@ class ServerBackend:
             systemone: Whether to ask the System One endpoint of `transformers serve`, and not for
                 a chat completion.
             prompt: The wording; the default one where None.
-            max_pixels: Larger images are shrunk to this many before they are sent.
+            min_pixels: Smaller images are enlarged to this many before they are sent.
+            max_pixels: Larger ones are shrunk to this many.
+            calibration: How its log-odds become a score.
             concurrency: Requests at the same time; further images wait.
             timeout: Seconds a request may take, all tries together.
 
@@ -78,17 +80,20 @@ class ServerBackend:
         key = next((os.environ[name] for name in KEYS if os.environ.get(name)), None)
         self.endpoint = Endpoint(url, key=key, timeout=timeout)
         self.prompt = prompt or Prompt()
-        self.max_pixels = max_pixels
+        self.min_pixels, self.max_pixels = min_pixels, max_pixels
+        self.calibration = calibration
         self.concurrency = concurrency
         self._opening, self._words = first_words(self.prompt)
         try:
             self.name = model or self._only_model()
             self.way: Way = "System One" if systemone else "log-probabilities"
-            self.way = self._try(picture(_GREY, max_pixels))
+            self.way = self._try(self._picture(_GREY))
         except EndpointError as error:
             hint = f"; the key is read from {' or '.join(KEYS)}" if error.status == 401 else ""
             raise ModelError(f"{error}{hint}") from error
         known = [self.endpoint.url, self.name, self.way, max_pixels, asdict(self.prompt)]
+        if (min_pixels, calibration) != (MIN_PIXELS, UNMEASURED):
+            known += [min_pixels, asdict(calibration)]
         self.fingerprint = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:12]
 
     def answer(self, images: Sequence[Pixels]) -> list[Answer | Problem]:
@@ -99,20 +104,23 @@ class ServerBackend:
     def explain(self, image: Pixels, label: str) -> str:
         """See `Backend`."""
         verdict = self.prompt.verdict(label)
-        question = chat_question(picture(image, self.max_pixels), self.prompt)
+        question = chat_question(self._picture(image), self.prompt)
         opening = verdict if self.way == "log-probabilities" else None
         text = self._text(question, REASON_TOKENS, opening=opening)
         return text.lstrip().removeprefix(verdict)
 
     def _answer(self, image: Pixels) -> Answer | Problem:
         try:
-            sent = picture(image, self.max_pixels)
+            sent = self._picture(image)
             log_odds = None if self.way == "label" else self._log_odds(sent)
             if log_odds is not None:
                 return Answer(log_odds=log_odds)
             return Answer(label=self._label(chat_question(sent, self.prompt)))
         except AnswerError as error:
             return error.problem
+
+    def _picture(self, image: Pixels) -> str:
+        return picture(image, self.max_pixels, min_pixels=self.min_pixels)
 
     def _only_model(self) -> str:
         """The name of the one model that the server has."""

@@ -8,7 +8,7 @@
     kind: node.dataset.kind,
     score: node.dataset.score === "" ? null : Number(node.dataset.score),
     path: node.querySelector(".path").textContent.toLowerCase(),
-    heat: node.querySelector(".switch"),
+    switches: Array.from(node.querySelectorAll(".switch")),
   }));
   const tiles = Array.from(document.querySelectorAll(".tile"));
   const find = one("#find");
@@ -49,7 +49,12 @@
 
   const heatmaps = one("#all-heatmaps");
   if (heatmaps) {
-    const switches = cards.map((card) => card.heat).filter(Boolean);
+    // The maps say where, and the heatmap only what moved a score: over each other nobody reads them.
+    const shown = (card) => {
+      const maps = card.switches.filter((each) => each.dataset.layer !== "heatmap");
+      return maps.length ? maps : card.switches;
+    };
+    const switches = cards.flatMap(shown);
     const setAll = (on) => {
       heatmaps.checked = on;
       for (const each of switches) each.checked = on;
