@@ -3,8 +3,8 @@
     aligngemini detect ../shared/data/real --format jsonl --out real.jsonl
     python perf/calibration.py real.jsonl
 
-Draws 1,000 calibrations from the photos of all sources and looks at the photos left over (the promise
-holds there), then calibrates on all sources but one and looks at that one (nothing is promised).
+Draws 1,000 calibrations from the photos of all sources and counts how often the promise is broken
+among them all, then calibrates on all sources but one and looks at that one (nothing is promised).
 """
 
 import sys

@@ -121,6 +121,10 @@ def test_the_wheel_holds_the_whole_package_and_nothing_else(tmp_path):
         "py.typed",
         "assets/compact-v1/model.onnx",
         "assets/compact-v1/card.md",
+        "assets/gamma-compact-v1/model.onnx",
+        "assets/gamma-compact-v1/card.md",
+        "health/goldens.json",
+        "benchmarks/published.yaml",
         "report/templates/card.html.j2",
         "training/recipes/compact.yaml",
     ):

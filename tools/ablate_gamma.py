@@ -28,7 +28,7 @@ from aligngemini.datasets.manipulated import HeldOutCrops
 from aligngemini.datasets.manipulation_set import FULL, UNTOUCHED, Sample, read_manipulation_set
 from aligngemini.datasets.pair_settings import Augmentation
 from aligngemini.evaluation.metrics import auc
-from aligngemini.evaluation.segmentation import count_pixels
+from aligngemini.evaluation.segmentation import count_pixels, pixel_auc
 from aligngemini.models.gamma import Gamma
 from aligngemini.models.small_backbone import SmallConfig
 from aligngemini.training.gamma import new_gamma, spread, train_gamma
@@ -136,25 +136,28 @@ def groups(samples: Sequence[Sample], given: argparse.Namespace) -> dict[str, li
 
 @torch.no_grad()
 def tested(gamma: Gamma, recipe: GammaRecipe, parts: dict[str, list[Sample]]) -> dict[str, float]:
-    """Image AUC against untouched photos and F1 of both maps together, by group."""
+    """By group: image AUC against untouched photos, F1 and AUC of both maps together."""
     figures: dict[str, float] = {}
     photos = np.empty(0)
     for name, samples in parts.items():
-        logits, f1, false = [], [], []
+        logits, f1, areas, false = [], [], [], []
         chosen = spread(samples, MOST)
         for item in HeldOutCrops(chosen, recipe.tile_size, recipe.shape(), TESTED, seed=0):
             output = gamma(item["pixels"].permute(0, 3, 1, 2) / 255)
-            marked = (torch.maximum(output.generated, output.moved)[0] >= 0).numpy()
+            either = torch.maximum(output.generated, output.moved)[0].numpy()
             truth = (item["masks"][0].amax(0) >= 0.5).numpy()
             logits.append(output.logits.item())
-            f1.append(count_pixels(marked, truth).f1)
-            false.append(marked.mean())
+            f1.append(count_pixels(either >= 0, truth).f1)
+            areas.append(pixel_auc(either, truth))
+            false.append((either >= 0).mean())
         if name == "untouched":
             photos = np.array(logits)
             figures["false area"] = float(np.mean(false))
         elif logits:
             figures[f"{name}: image AUC"] = auc(photos, np.array(logits))
             figures[f"{name}: pixel F1"] = float(np.mean(f1))
+            if not np.isnan(areas).all():  # it is, for images that are marked all over
+                figures[f"{name}: pixel AUC"] = float(np.nanmean(areas))
     return figures
 
 

@@ -4,8 +4,9 @@
     python tools/regress.py --accept "why"         record what they say now, with the reason
 
 The images are the package's own: the drawings of `aligngemini selftest` and `samples/`, each as it
-is, re-encoded and at half size, through the very detector that `aligngemini detect` runs. The
-record, tools/regress.json, keeps the log of every accepted change.
+is, re-encoded and at half size, through the very detector that `aligngemini detect` runs; models
+that ship and are not part of it are asked too. The record, tools/regress.json, keeps the log of
+every accepted change.
 """
 
 import argparse
@@ -18,7 +19,8 @@ from typing import Any
 from aligngemini import Detector
 from aligngemini.branches.base import Branch
 from aligngemini.health.drawings import drawings
-from aligngemini.health.goldens import distance
+from aligngemini.health.goldens import ask, distance
+from aligngemini.health.shipped import shipped_branches
 from aligngemini.images.decode import decode, read_bytes
 from aligngemini.images.degrade import DELIVERIES
 
@@ -36,7 +38,7 @@ def main() -> int:
     parser.add_argument("--accept", metavar="REASON", help="record what the models say now")
     given = parser.parse_args()
     record = json.loads(RECORD.read_text()) if RECORD.is_file() else {"scores": {}, "accepted": []}
-    found = measure(Detector.load(device="cpu"))
+    found = measure()
     changes = compare(record["scores"], found)
     for change in changes:
         print(change)
@@ -58,8 +60,17 @@ def main() -> int:
     return 0
 
 
-def measure(detector: Detector) -> Scores:
-    """What the detector says of every image under every delivery, by `image | delivery`."""
+def measure() -> Scores:
+    """What the default detector says of every image under every delivery, by `image | delivery`.
+
+    Models that ship and are not in it are asked about every image as it is.
+    """
+    detector = Detector.load(device="cpu")
+    others = {
+        name: branch
+        for name, branch in shipped_branches("cpu").items()
+        if branch.fingerprint not in {one.fingerprint for one in detector.branches}
+    }
     images = {f"drawing {name}": pixels for name, pixels in drawings().items()}
     for path in sorted((ROOT / "samples").rglob("*.jpg")):
         name = path.relative_to(ROOT).as_posix()
@@ -76,6 +87,10 @@ def measure(detector: Detector) -> Scores:
                     if verdict.branches[branch.name].score is not None
                 },
             }
+        for model, branch in others.items():
+            answer = ask(branch, pixels)
+            key = f"{model} {_model(branch)}"
+            found[f"{name} | {model} | as is"] = {"verdict": answer.verdict, key: answer.score}
     return found
 
 

@@ -4,10 +4,9 @@
     python tools/train_gamma_compact.py data/gamma/manifest.parquet gamma-compact-v1-torch
     aligngemini export gamma-compact-v1-torch --out gamma-compact-v1
 
-`aligngemini train gamma` reads one crop of an image at a time, whole images from disk. From random
-weights the traces of a decoder are learned many times faster from many small crops that come in
-pairs, an edited place and the same place untouched; so the crops grow while training goes on, and
-all images stay in memory (5 GB).
+The recipe's stages came from here, and `aligngemini train gamma` knows them by now; this is what
+was run. It holds all images in memory (3 GB), and ends with what the command has not: it lowers the
+maps until they mark little of photos that nobody touched.
 """
 
 import argparse
@@ -73,14 +72,15 @@ STAGES = (
     Stage(128, 16, 650, (0.0, 1.0)),
     Stage(256, 5, 1200, (1.0, 1.0)),
 )
-LIMITS = """- **It is a beginning.** Trained for half an hour on one CPU core, it was still getting better, and
-  it misses this project's goals (pixel F1 0.6 and image AUC 0.9 after JPEG 90) by far. In files as
-  an editor saved them it finds a part of the spliced and copied regions. After JPEG it finds next to
-  nothing, and regions that went through a VAE it hardly finds at all.
+LIMITS = """- **It is a beginning.** Trained for half an hour on one CPU core, it was still getting
+  better, and it misses this project's goals (pixel F1 0.6 and image AUC 0.9 after JPEG 90) by far.
+  In files as an editor saved them it finds a part of the spliced and copied regions. After JPEG it
+  finds next to nothing, and regions that went through a VAE it hardly finds at all.
 - A picture in which it marks nothing may well be edited.
 - Whole AI images were not among its training images; the pixel expert is there for those.
-- The tables flatter it: they are of the same builder's edits as it was trained on, and the last step
-  of its making was added after a look at how much it marked of some of these photos.
+- The tables flatter it: they are of edits by the builder it was trained on, the thresholds were set
+  on the same images, and the last step of its making was added after a look at how much it marked
+  of some of these photos.
 """
 AGAIN = (Stage(256, 5, 1500, (1.0, 1.0)),)
 ROUNDS = ((1.0, STAGES), (0.5, AGAIN))
@@ -350,9 +350,9 @@ def schedule_of(recipe: GammaRecipe) -> str:
         [
             "By `tools/train_gamma_compact.py`: each edited crop beside the same crop of its "
             "original, small crops",
-            "first; AdamW, warm-up and cosine in each of the rounds below. The recipe's steps, "
-            "batch size and",
-            "augmentation were not used.\n",
+            "first; AdamW, warm-up and cosine in each of the rounds below. Of the recipe, steps, "
+            "stages, batch",
+            "size and augmentation were not used.\n",
             *lines,
             f"- then each map's last bias, so that {FALSE_AREA:.1%} of the untouched photos "
             "trained on lies above 0.5",

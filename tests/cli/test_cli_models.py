@@ -41,9 +41,11 @@ def test_a_checkpoint_is_imported_listed_shown_and_removed(say, checkpoint, home
     assert model.calibration.threshold == 0.7
 
     listed = {entry["name"]: entry for entry in json.loads(say("list", "--json")[1])}
-    assert [entry["state"] for entry in listed.values()] == ["ships", "installed", "to pull"]
+    states = [entry["state"] for entry in listed.values()]
+    assert states == ["ships", "ships", "installed", "to pull"]
     assert listed["mine"]["fingerprint"] == model.fingerprint
-    assert [line.split()[0] for line in say("list")[1].splitlines()] == ["compact", "mine", "dda"]
+    names = [line.split()[0] for line in say("list")[1].splitlines()]
+    assert names == ["compact", "gamma-compact", "mine", "dda"]
 
     facts = json.loads(say("show", "mine", "--json")[1])
     assert facts["source"]["sha256"] == model.source.sha256

@@ -42,7 +42,7 @@ def test_what_is_not_finished_is_not_installed(home):
 
 def test_an_unknown_name_lists_those_there_are(home):
     expert_folder(home / "mine")
-    with pytest.raises(ModelError, match="give one of: compact, mine, or a model folder"):
+    with pytest.raises(ModelError, match="one of: compact, gamma-compact, mine, or a model folder"):
         open_folder("nonesuch")
     with pytest.raises(ModelError, match="aligngemini models pull dda"):
         open_folder("dda")

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aligngemini.cli import checks
-from aligngemini.cli.parser import Parser, positive_int
-from aligngemini.runtimes.published import DEFAULT_GAMMA
+from aligngemini.cli import checks, detector_options
+from aligngemini.cli.parser import Parser
 
 if TYPE_CHECKING:
     from aligngemini.calibration import CalibrationFile
@@ -65,14 +64,9 @@ def main(arguments: Sequence[str]) -> int:
         parser.error("--fake goes with --real; a manifest names both classes")
     try:
         checks.outputs([given.scores or ""], out=given.out, report=None, heatmaps=None)
-        checks.detector(
-            pixel=tuple(given.pixel or ("compact",)),
-            semantic=given.semantic != "off",
-            vlm_options=False,
-            fusion=given.fusion,
-            heatmaps=None,
-        )
-        if given.scores is not None and (given.pixel or given.semantic != "off" or given.gamma):
+        detector_options.check(given)
+        named = given.pixel or given.gamma or given.semantic != "off"
+        if given.scores is not None and named:
             raise checks.UsageError(
                 "--scores", "judged already; leave --pixel, --semantic and --gamma out"
             )
@@ -110,22 +104,15 @@ def _calibrate(given: Any) -> int:
     from aligngemini.evaluation.calibrate import Promise, calibrate
     from aligngemini.evaluation.labelled import join_labels, read_records
     from aligngemini.fusion import open_rule
-    from aligngemini.runner import DetectorOptions
 
     rule = open_rule(given.fusion)
     rows = _rows(given)
     if not any(row.label == "real" for row in rows):
         return _fail("found no photo to calibrate on")
     if given.scores is None:
-        options = DetectorOptions(
-            pixel=tuple(given.pixel or ("compact",)),
-            semantic=given.semantic,
-            gamma=given.gamma or DEFAULT_GAMMA,
-            fusion=given.fusion,
-            device=given.device,
-        )
+        options = detector_options.options_of(given)
         kept = given.out.with_suffix(".scores.jsonl")
-        verdicts = judge_rows(rows, options, given.workers, kept)
+        verdicts = judge_rows(rows, options, kept, workers=given.workers, timeout=given.timeout)
     else:
         verdicts = read_records(given.scores)
     joined = join_labels(rows, verdicts)
@@ -299,11 +286,7 @@ def _parser() -> Parser:
         choices=("temperature", "isotonic"),
         help="also make probabilities of the scores, for which AI images are needed",
     )
-    add = parser.add_argument_group("how to judge; detect has to be given the same").add_argument
-    add("--pixel", action="append", metavar="MODEL", help="as of aligngemini detect")
-    add("--semantic", default="off", metavar="MODEL", help="as of aligngemini detect")
-    add("--gamma", metavar="MODEL", help=f"as of aligngemini detect (default: {DEFAULT_GAMMA})")
-    add("--fusion", default="or", metavar="RULE", help="as of aligngemini detect (default: or)")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where models run")
-    add("--workers", type=positive_int, metavar="N", help="processes (default: one a CPU)")
+    group = parser.add_argument_group("how to judge; detect has to be given the same models")
+    detector_options.add_models(group)
+    detector_options.add_running(group)
     return parser

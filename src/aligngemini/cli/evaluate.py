@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from aligngemini.cli import checks
-from aligngemini.cli.parser import Parser, positive_int, seconds
-from aligngemini.runtimes.published import DEFAULT_GAMMA
+from aligngemini.cli import checks, detector_options
+from aligngemini.cli.parser import Parser, positive_int
 
 ACTIONS = {
     "list": "benchmarks: how to get them, licence, counts",
@@ -72,21 +71,11 @@ def main(arguments: Sequence[str]) -> int:
         code: int = action.main(arguments[1:])
         return code
     given = parser.parse_args(arguments)
-    experts = tuple(given.pixel or ("compact",))
-    gamma = given.gamma or DEFAULT_GAMMA
     try:
         checks.folder(given.out, "--out")
-        checks.detector(
-            pixel=experts,
-            semantic=given.semantic != "off",
-            vlm_options=bool(given.max_pixels or given.four_bit),
-            fusion=given.fusion,
-            heatmaps=None,
-            gamma=gamma != "off",
-        )
+        detector_options.check(given)
         if given.scores is not None:
-            asked = (given.pixel, given.gamma, given.semantic != "off", given.fusion != "or")
-            if any(asked):
+            if detector_options.any_given(given):
                 raise checks.UsageError(
                     "--scores", "judged already; leave --pixel, --semantic, --gamma, --fusion out"
                 )
@@ -96,17 +85,7 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(str(error))
 
     from aligngemini.cli.evaluate_run import Task, run
-    from aligngemini.runner import DetectorOptions
 
-    options = DetectorOptions(
-        pixel=experts,
-        semantic=given.semantic,
-        max_pixels=given.max_pixels,
-        four_bit=given.four_bit,
-        gamma=gamma,
-        fusion=given.fusion,
-        device=given.device,
-    )
     return run(
         Task(
             benchmark=given.benchmark,
@@ -116,7 +95,7 @@ def main(arguments: Sequence[str]) -> int:
             protocols=tuple(dict.fromkeys(given.protocol or ())),
             limit=given.limit,
             out=given.out,
-            options=options,
+            options=detector_options.options_of(given),
             scores=given.scores,
             workers=given.workers,
             timeout=given.timeout,
@@ -178,18 +157,9 @@ def _parser() -> Parser:
         metavar="DIR",
         help="folder for scores, table and reports; made where it is missing",
     )
-    add = parser.add_argument_group("whose scores").add_argument
-    add(
-        "--pixel",
-        action="append",
-        metavar="MODEL",
-        help="as of aligngemini detect; may be given several times",
-    )
-    add("--semantic", default="off", metavar="MODEL", help="as of detect (default: off)")
-    add("--gamma", metavar="MODEL", help=f"as of detect (default: {DEFAULT_GAMMA})")
-    add("--max-pixels", type=positive_int, metavar="N", help="as of detect")
-    add("--four-bit", action="store_true", help="as of detect")
-    add("--fusion", default="or", metavar="RULE", help="as of detect (default: or)")
+    group = parser.add_argument_group("whose scores")
+    detector_options.add_models(group)
+    add = group.add_argument
     add(
         "--scores",
         type=Path,
@@ -197,15 +167,9 @@ def _parser() -> Parser:
         help="judge nothing, and take these scores: .csv, .jsonl or .parquet with path, score "
         "(P(fake), 0 to 1) and verdict if there is one",
     )
-    add = parser.add_argument_group("how to run").add_argument
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where models run")
-    add("--workers", type=positive_int, metavar="N", help="processes (default: as of detect)")
-    add(
-        "--timeout",
-        type=seconds,
-        metavar="SECONDS",
-        help="for one image, before it is given up (default: as of detect)",
-    )
+    group = parser.add_argument_group("how to run")
+    detector_options.add_running(group)
+    add = group.add_argument
     add(
         "--retry",
         action="store_true",

@@ -89,7 +89,7 @@ def main(arguments: Sequence[str]) -> int:
                 device=given.device,
             )
             verdicts = judge_rows(
-                rows, options, given.workers, given.out.with_suffix(".scores.jsonl")
+                rows, options, given.out.with_suffix(".scores.jsonl"), workers=given.workers
             )
         else:
             verdicts = read_records(given.scores)

@@ -14,7 +14,12 @@ from aligngemini.verdict import Verdict
 
 
 def judge_rows(
-    rows: Sequence[Row], options: DetectorOptions, workers: int | None, scores: Path
+    rows: Sequence[Row],
+    options: DetectorOptions,
+    scores: Path,
+    *,
+    workers: int | None = None,
+    timeout: float | None = None,
 ) -> list[Verdict]:
     """Verdicts on a manifest's images, which are also kept as records in `scores`.
 
@@ -24,7 +29,8 @@ def judge_rows(
     """
     items = [Item(row.path) for row in rows]
     verdicts = []
-    judged = judge_paths(items, options, workers=workers or default_workers(options))
+    workers = workers or default_workers(options)
+    judged = judge_paths(items, options, workers=workers, timeout=timeout)
     with closing(judged), progress(len(items)) as step:
         for one in judged:
             verdicts.append(one.verdict)

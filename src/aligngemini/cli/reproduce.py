@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from aligngemini.cli import checks
-from aligngemini.cli.parser import Parser, positive_int, seconds
-from aligngemini.runtimes.published import DEFAULT_GAMMA
+from aligngemini.cli import checks, detector_options
+from aligngemini.cli.parser import Parser, positive_int
 
 TABLES = ("in-the-wild", "aigi-now", "genimage")
 
@@ -53,17 +52,8 @@ def main(arguments: Sequence[str]) -> int:
         parser.print_help()
         return checks.WRONG_USE
     given = parser.parse_args(arguments)
-    experts = tuple(given.pixel or ("compact",))
-    gamma = given.gamma or DEFAULT_GAMMA
     try:
-        checks.detector(
-            pixel=experts,
-            semantic=given.semantic != "off",
-            vlm_options=bool(given.max_pixels or given.four_bit),
-            fusion=given.fusion,
-            heatmaps=None,
-            gamma=gamma != "off",
-        )
+        detector_options.check(given)
         if not given.root.is_dir():
             raise checks.UsageError("--root", f"no such folder: {given.root}")
         if given.out is None and not given.check:
@@ -74,24 +64,14 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(str(error))
 
     from aligngemini.cli.reproduce_run import Task, run
-    from aligngemini.runner import DetectorOptions
 
-    options = DetectorOptions(
-        pixel=experts,
-        semantic=given.semantic,
-        max_pixels=given.max_pixels,
-        four_bit=given.four_bit,
-        gamma=gamma,
-        fusion=given.fusion,
-        device=given.device,
-    )
     return run(
         Task(
             table=given.table,
             root=given.root,
             out=None if given.check else given.out,
             limit=given.limit,
-            options=options,
+            options=detector_options.options_of(given),
             workers=given.workers,
             timeout=given.timeout,
         )
@@ -116,14 +96,6 @@ def _parser() -> Parser:
         metavar="N",
         help="take this many photos and fakes of each subset, the same ones every time",
     )
-    add = parser.add_argument_group("whose scores, as of aligngemini evaluate").add_argument
-    add("--pixel", action="append", metavar="MODEL", help="may be given several times")
-    add("--semantic", default="off", metavar="MODEL", help="(default: off)")
-    add("--gamma", metavar="MODEL", help=f"(default: {DEFAULT_GAMMA})")
-    add("--max-pixels", type=positive_int, metavar="N", help="for the semantic branch")
-    add("--four-bit", action="store_true", help="for the semantic branch")
-    add("--fusion", default="or", metavar="RULE", help="(default: or, as published)")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where models run")
-    add("--workers", type=positive_int, metavar="N", help="processes")
-    add("--timeout", type=seconds, metavar="SECONDS", help="for one image")
+    detector_options.add_models(parser.add_argument_group("whose scores"))
+    detector_options.add_running(parser.add_argument_group("how to run"))
     return parser

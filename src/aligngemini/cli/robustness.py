@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aligngemini.cli import checks, labelled_set
-from aligngemini.cli.parser import Parser, positive_int, seconds
-from aligngemini.runtimes.published import DEFAULT_GAMMA
+from aligngemini.cli import checks, detector_options, labelled_set
+from aligngemini.cli.parser import Parser, positive_int
 
 GRIDS = ("quick", "web", "published", "genimage", "text")
 ATTACKS = ("pgd",)
@@ -66,37 +65,18 @@ def main(arguments: Sequence[str]) -> int:
         return checks.WRONG_USE
     given = parser.parse_args(arguments)
     labelled_set.check(parser, given, "judge")
-    experts = tuple(given.pixel or ("compact",))
-    gamma = given.gamma or DEFAULT_GAMMA
     try:
         if given.attack is not None:
             _check_attack(given)
         elif given.epsilon or given.gradients:
             raise checks.UsageError("--epsilon, --gradients", "of an attack; say --attack pgd")
-        checks.detector(
-            pixel=experts,
-            semantic=given.semantic != "off",
-            vlm_options=bool(given.max_pixels or given.four_bit),
-            fusion=given.fusion,
-            heatmaps=None,
-            gamma=gamma != "off",
-        )
+        detector_options.check(given)
         checks.folder(given.out, "--out")
     except checks.UsageError as error:
         parser.error(str(error))
 
     from aligngemini.cli.robustness_run import Task, run
-    from aligngemini.runner import DetectorOptions
 
-    options = DetectorOptions(
-        pixel=experts,
-        semantic=given.semantic,
-        max_pixels=given.max_pixels,
-        four_bit=given.four_bit,
-        gamma=gamma,
-        fusion=given.fusion,
-        device=given.device,
-    )
     return run(
         Task(
             given=given,
@@ -104,7 +84,7 @@ def main(arguments: Sequence[str]) -> int:
             steps=tuple(given.step or ()),
             limit=given.limit,
             out=given.out,
-            options=options,
+            options=detector_options.options_of(given),
             attack=given.attack is not None,
             epsilons=tuple(sorted(set(given.epsilon or ()))),
             gradients=given.gradients,
@@ -158,25 +138,6 @@ def _parser() -> Parser:
         metavar="N",
         help="steps that an attack takes for each of these (default: 20)",
     )
-    add = parser.add_argument_group("who judges").add_argument
-    add(
-        "--pixel",
-        action="append",
-        metavar="MODEL",
-        help="as of aligngemini detect; may be given several times",
-    )
-    add("--semantic", default="off", metavar="MODEL", help="as of detect (default: off)")
-    add("--gamma", metavar="MODEL", help=f"as of detect (default: {DEFAULT_GAMMA})")
-    add("--max-pixels", type=positive_int, metavar="N", help="as of detect")
-    add("--four-bit", action="store_true", help="as of detect")
-    add("--fusion", default="or", metavar="RULE", help="as of detect (default: or)")
-    add = parser.add_argument_group("how to run").add_argument
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where models run")
-    add("--workers", type=positive_int, metavar="N", help="processes (default: as of detect)")
-    add(
-        "--timeout",
-        type=seconds,
-        metavar="SECONDS",
-        help="for one image and step, before it is given up (default: as of detect)",
-    )
+    detector_options.add_models(parser.add_argument_group("who judges"))
+    detector_options.add_running(parser.add_argument_group("how to run"))
     return parser

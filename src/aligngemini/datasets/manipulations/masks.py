@@ -4,7 +4,6 @@ No source gives GAMMA's masks; shapes and limits are this project's choice (5 to
 """
 
 import math
-from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +16,7 @@ Area = tuple[float, float]
 
 AREA: Area = (0.05, 0.5)
 
-Points = npt.NDArray[np.floating[Any]]
+Points = npt.NDArray[np.float64]
 
 _TRIES = 20
 _OUTLINE = 96  # points of a smooth outline
@@ -65,17 +64,18 @@ def _outline(rng: np.random.Generator) -> Points:
         angles = (np.arange(corners) + rng.uniform(-0.4, 0.4, corners)) * (2 * math.pi / corners)
         points = _around(angles, rng.uniform(0.5, 1.0, corners))
     else:
-        angles = np.arange(_OUTLINE) * (2 * math.pi / _OUTLINE)
+        turns = np.arange(_OUTLINE, dtype=np.float64) * (2 * math.pi / _OUTLINE)
         waves = np.arange(1, 6)[:, None]
         heights = rng.normal(0, 0.35, (5, 1)) / waves
         phases = rng.uniform(0, 2 * math.pi, (5, 1))
-        radii = np.exp((heights * np.cos(waves * angles + phases)).sum(0))
-        points = _around(angles, radii)
+        radii = np.exp((heights * np.cos(waves * turns + phases)).sum(0))
+        points = _around(turns, radii)
     return points
 
 
 def _around(angles: Points, radii: Points) -> Points:
-    return np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
+    points: Points = np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
+    return points
 
 
 def _polygon_area(points: Points) -> float:
