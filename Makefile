@@ -41,7 +41,7 @@ demo: $(VENV)/.installed
 # One thread: PyTorch's idle threads spin and would take the cores from each other.
 test: export OMP_NUM_THREADS = 1
 test: lint docs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check
