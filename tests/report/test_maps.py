@@ -46,6 +46,7 @@ def judged(evidence, **others):
         (gamma(generated=1.0), ["almost all of the picture looks generated (100 %)"]),
         (gamma(generated=0), ["no part of the picture stands out on the maps"]),
         (gamma(verdict="real"), []),
+        (gamma(verdict="undecided"), []),
         (gamma(verdict="undecided", remark="a drawing"), []),
         (
             gamma(generated=0, coverage=0.394),

@@ -126,6 +126,7 @@ def _about(inputs: Sequence[str], options: DetectorOptions) -> dict[str, str]:
         "Vision-language model": options.semantic,
         "GAMMA": options.gamma,
         "Fusion": options.fusion,
+        "Thresholds": options.calibration or "the models' own",
         "Trusted signers": options.trust or "none",
     }
 

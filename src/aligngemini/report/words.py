@@ -183,10 +183,10 @@ def stability_words(stability: Stability, *beside: float | None) -> str:
 def area_words(evidence: Evidence) -> list[str]:
     """What the maps mark, one line a map and one where not all was looked at.
 
-    Nothing of an image that the branch found no sign in or could not judge: photos show small
-    marks too, and beside such a verdict they would read as an accusation.
+    Nothing unless the branch says `fake`: photos show marks too, and beside any other verdict they
+    would read as an accusation. Records and maps have them all.
     """
-    if evidence.areas is None or evidence.verdict == "real" or evidence.remark is not None:
+    if evidence.areas is None or evidence.verdict != "fake" or evidence.remark is not None:
         return []
     lines = [_area(name, area) for name, area in evidence.areas.items() if area.boxes]
     if not lines:
