@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -32,6 +33,21 @@ def test_help_names_the_commands(say, arguments):
     code, out, _ = say(*arguments)
     assert re.search(r"^  detect +\w", out, re.MULTILINE)
     assert code == (2 if not arguments else 0)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "aligngemini", "models", "list"],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(write)
+    assert done.returncode == 141
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize("arguments", [["detect", "--help"], ["detect", "-h"], ["detect"]])

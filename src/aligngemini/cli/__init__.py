@@ -12,7 +12,7 @@ from importlib import import_module
 COMMANDS = {
     "detect": "say of each image whether it shows signs of AI generation",
     "build": "make a data set for training",
-    "train": "train a pixel expert and measure it on what it never saw",
+    "train": "train a pixel expert, the semantic model or GAMMA, and measure it",
     "calibrate": "set thresholds on your own photos, guaranteed to call few of them fake",
     "fuse": "fit how branches are joined into one verdict",
     "audit": "say whether a labelled set can be solved without looking at a pixel",
@@ -40,6 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         command = import_module(f"aligngemini.cli.{arguments[0] if known else 'root'}")
         code: int = command.main(arguments[1:] if known else arguments)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return 130  # as shells show a program that Ctrl-C ended
+    except BrokenPipeError:  # of a reader that has seen enough, such as head
+        from aligngemini.cli.run import BROKEN_PIPE, discard_stdout
+
+        discard_stdout()
+        return BROKEN_PIPE
     return code
