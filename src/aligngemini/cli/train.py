@@ -1,16 +1,17 @@
 """`aligngemini train pixel`: a pixel expert from a manifest of images."""
 
-import sys
 from collections.abc import Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aligngemini.cli.checks import WRONG_USE
 from aligngemini.cli.parser import Parser, positive_int
+from aligngemini.cli.training_run import not_installed, run_training
 
 if TYPE_CHECKING:
     import argparse
+
+COMMAND = "aligngemini train"
 
 DESCRIPTION = """Train a pixel expert into a folder that `aligngemini detect --pixel DIR` takes.
 
@@ -71,33 +72,19 @@ def _train_pixel(arguments: Sequence[str]) -> int:
         return WRONG_USE
     given = parser.parse_args(arguments)
     try:
-        import torch
-        from safetensors import SafetensorError
-
         from aligngemini.datasets.manifest import ManifestError
         from aligngemini.settings import SettingsError
         from aligngemini.training.export import ExportError
         from aligngemini.training.recipe import RecipeError
     except ImportError as error:
-        return _failed(
-            f"{error.name} is not installed; "
-            'pip install "aligngemini[train]" brings what training needs'
-        )
-    try:
-        with redirect_stdout(sys.stderr):  # the Trainer's log; results alone go to standard output
-            fingerprint = _train(given)
-    except (ManifestError, RecipeError, SettingsError, ExportError) as error:
-        return _failed(str(error))
-    except torch.OutOfMemoryError:
-        return _failed(
-            "the GPU's memory is full; give a smaller --batch-size, or a recipe with "
-            "gradient_checkpointing: true"
-        )
-    except (OSError, SafetensorError) as error:
-        return _failed(f"cannot read or write: {error}; the same command goes on where it was")
-    if fingerprint is not None:
-        print(f"{given.out}: {fingerprint}; the measured figures are in {given.out / 'card.md'}")
-    return 0
+        return not_installed(COMMAND, error)
+    return run_training(
+        lambda: _train(given),
+        given.out,
+        command=COMMAND,
+        mistakes=(ManifestError, RecipeError, SettingsError, ExportError),
+        lighter="give a smaller --batch-size, or a recipe with gradient_checkpointing: true",
+    )
 
 
 def _train(given: "argparse.Namespace") -> str | None:
@@ -120,14 +107,9 @@ def _train(given: "argparse.Namespace") -> str | None:
     return build_expert(recipe, given.manifest, given.out, work, workers=given.workers)
 
 
-def _failed(message: str) -> int:
-    print(f"aligngemini train: {message}", file=sys.stderr)
-    return WRONG_USE
-
-
 def _parser() -> Parser:
     parser = Parser(
-        prog="aligngemini train",
+        prog=COMMAND,
         usage="aligngemini train pixel --manifest FILE --out DIR [options]",
         description=DESCRIPTION,
         epilog=EPILOG,

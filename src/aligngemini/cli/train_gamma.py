@@ -1,13 +1,15 @@
 """`aligngemini train gamma`: a network that says whether an image was changed, and where."""
 
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, redirect_stdout
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from aligngemini.cli.checks import WRONG_USE
 from aligngemini.cli.parser import Parser, positive_int
 from aligngemini.cli.progress import progress
+from aligngemini.cli.training_run import not_installed, run_training
+
+COMMAND = "aligngemini train gamma"
 
 DESCRIPTION = """Train GAMMA, for `aligngemini detect --gamma DIR`.
 
@@ -51,58 +53,43 @@ def main(arguments: Sequence[str]) -> int:
         return WRONG_USE
     given = parser.parse_args(arguments)
     try:
-        import torch
-        from safetensors import SafetensorError
-
         from aligngemini.datasets.manifest import ManifestError
         from aligngemini.runtimes.folder import ModelError
         from aligngemini.training.gamma_build import build_gamma
         from aligngemini.training.gamma_recipe import load_gamma_recipe
         from aligngemini.training.recipe import RecipeError
     except ImportError as error:
-        return _failed(
-            f"{error.name} is not installed; "
-            'pip install "aligngemini[train]" brings what training needs'
+        return not_installed(COMMAND, error)
+
+    def train() -> str | None:
+        recipe = load_gamma_recipe(
+            given.recipe,
+            steps=given.steps,
+            seed=given.seed,
+            backbone=given.backbone,
+            batch_size=given.batch_size,
         )
-    try:
-        with redirect_stdout(sys.stderr):  # the Trainer's log; results alone go to standard output
-            recipe = load_gamma_recipe(
-                given.recipe,
-                steps=given.steps,
-                seed=given.seed,
-                backbone=given.backbone,
-                batch_size=given.batch_size,
-            )
-            work = given.work or given.out.with_name(given.out.name + "-work")
-            fingerprint = build_gamma(
-                recipe, given.manifest, given.out, work, workers=given.workers, progress=_measuring
-            )
-    except (ManifestError, RecipeError, ModelError) as error:
-        return _failed(str(error))
-    except torch.OutOfMemoryError:
-        return _failed(
-            "the GPU's memory is full; give a smaller --batch-size, or a recipe with "
-            "gradient_checkpointing: true"
+        work = given.work or given.out.with_name(given.out.name + "-work")
+        return build_gamma(
+            recipe, given.manifest, given.out, work, workers=given.workers, progress=_measuring
         )
-    except (OSError, SafetensorError) as error:
-        return _failed(f"cannot read or write: {error}; the same command goes on where it was")
-    if fingerprint is not None:
-        print(f"{given.out}: {fingerprint}; the measured figures are in {given.out / 'card.md'}")
-    return 0
+
+    return run_training(
+        train,
+        given.out,
+        command=COMMAND,
+        mistakes=(ManifestError, RecipeError, ModelError),
+        lighter="give a smaller --batch-size, or a recipe with gradient_checkpointing: true",
+    )
 
 
 def _measuring(total: int) -> AbstractContextManager[Callable[[], None]]:
     return progress(total, text="Measuring")
 
 
-def _failed(message: str) -> int:
-    print(f"aligngemini train gamma: {message}", file=sys.stderr)
-    return WRONG_USE
-
-
 def _parser() -> Parser:
     parser = Parser(
-        prog="aligngemini train gamma",
+        prog=COMMAND,
         usage="aligngemini train gamma --manifest FILE --out DIR [options]",
         description=DESCRIPTION,
         epilog=EPILOG,

@@ -4,11 +4,13 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
 
 from aligngemini.cli.checks import WRONG_USE
 from aligngemini.cli.parser import Parser, positive_int
+from aligngemini.cli.training_run import not_installed, run_training
+
+COMMAND = "aligngemini train semantic"
 
 DESCRIPTION = """Train the semantic branch, for `aligngemini detect --semantic DIR`.
 
@@ -54,8 +56,6 @@ def main(arguments: Sequence[str]) -> int:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
         import datasets
-        import torch
-        from safetensors import SafetensorError
 
         from aligngemini.datasets.leakage import leakage_warning
         from aligngemini.runtimes.folder import ModelError
@@ -64,45 +64,34 @@ def main(arguments: Sequence[str]) -> int:
         from aligngemini.training.semantic_data import PreferenceError
         from aligngemini.training.semantic_recipe import load_semantic_recipe
     except ImportError as error:
-        return _failed(
-            f"{error.name} is not installed; "
-            'pip install "aligngemini[train]" brings what training needs'
-        )
+        return not_installed(COMMAND, error)
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
     # What TRL calls in transformers; nothing that a user could change.
     warnings.filterwarnings("ignore", message=".* will be removed in v6", category=FutureWarning)
-    try:
-        with redirect_stdout(sys.stderr):  # the Trainer's log; results alone go to standard output
-            recipe = load_semantic_recipe(
-                given.recipe, base=given.base, steps=given.steps, seed=given.seed
-            )
-            if (warning := leakage_warning(given.data / "leakage.json")) is not None:
-                print(f"aligngemini train semantic: {warning}.", file=sys.stderr)
-            work = given.work or given.out.with_name(given.out.name + "-work")
-            fingerprint = build_semantic(recipe, given.data, given.out, work)
-    except (PreferenceError, RecipeError, ModelError) as error:
-        return _failed(str(error))
-    except torch.OutOfMemoryError:
-        return _failed(
-            "the GPU's memory is full; give a smaller --base or a recipe with fewer max_pixels, or "
-            "spread the weights over several GPUs with FSDP"
+
+    def train() -> str | None:
+        recipe = load_semantic_recipe(
+            given.recipe, base=given.base, steps=given.steps, seed=given.seed
         )
-    except (OSError, SafetensorError) as error:
-        return _failed(f"cannot read or write: {error}; the same command goes on where it was")
-    if fingerprint is not None:
-        print(f"{given.out}: {fingerprint}; the measured figures are in {given.out / 'card.md'}")
-    return 0
+        if (warning := leakage_warning(given.data / "leakage.json")) is not None:
+            print(f"{COMMAND}: {warning}.", file=sys.stderr)
+        work = given.work or given.out.with_name(given.out.name + "-work")
+        return build_semantic(recipe, given.data, given.out, work)
 
-
-def _failed(message: str) -> int:
-    print(f"aligngemini train semantic: {message}", file=sys.stderr)
-    return WRONG_USE
+    return run_training(
+        train,
+        given.out,
+        command=COMMAND,
+        mistakes=(PreferenceError, RecipeError, ModelError),
+        lighter="give a smaller --base or a recipe with fewer max_pixels, or spread the weights "
+        "over several GPUs with FSDP",
+    )
 
 
 def _parser() -> Parser:
     parser = Parser(
-        prog="aligngemini train semantic",
+        prog=COMMAND,
         usage="aligngemini train semantic --data DIR --out DIR [options]",
         description=DESCRIPTION,
         epilog=EPILOG,

@@ -1,21 +1,17 @@
 """The settings of a GAMMA model's training run (arXiv 2509.10250)."""
 
 from dataclasses import dataclass, field, replace
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from aligngemini.datasets.crop_settings import CropSettings, CropShape, Stage
 from aligngemini.images.degrade import DELIVERIES
 from aligngemini.models.gamma import HEADS
 from aligngemini.models.small_backbone import SmallConfig
 from aligngemini.runtimes.preprocess import CLIP_MEAN, CLIP_STD, Tiles
-from aligngemini.settings import SettingsError, from_mapping
+from aligngemini.settings import SettingsError
 from aligngemini.training.expert_recipe import TRAINED, Lora
 from aligngemini.training.gamma_loss import LossWeights
-from aligngemini.training.recipe import RecipeError
+from aligngemini.training.recipe import overridden, read_recipe
 
 RECIPES = ("gamma-compact", "gamma-genimage")
 """Those that ship, as `recipes/NAME.yaml`."""
@@ -191,17 +187,4 @@ def load_gamma_recipe(name: str, **overrides: Any) -> GammaRecipe:
     Raises:
         RecipeError: There is no such recipe, or a setting is missing, unknown or of a wrong kind.
     """
-    path = Path(name)
-    if name in RECIPES:
-        text = files("aligngemini.training").joinpath(f"recipes/{name}.yaml").read_bytes()
-    elif path.is_file():
-        text = path.read_bytes()
-    else:
-        raise RecipeError(f"no recipe {name!r}; known: {', '.join(RECIPES)}, or a YAML file")
-    try:
-        values = yaml.safe_load(text)
-        if isinstance(values, dict):
-            values.update({key: value for key, value in overrides.items() if value is not None})
-        return from_mapping(GammaRecipe, values)
-    except (yaml.YAMLError, SettingsError) as error:
-        raise RecipeError(f"recipe {name!r}: {error}") from error
+    return read_recipe(name, RECIPES, lambda values: overridden(GammaRecipe, values, overrides))

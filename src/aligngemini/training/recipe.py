@@ -1,9 +1,10 @@
 """Recipes: the settings of a training run, as YAML beside this module or of the user's own."""
 
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import yaml
 
@@ -11,6 +12,8 @@ from aligngemini.datasets.pool import PoolConfig
 from aligngemini.models.compact import ViewConfig
 from aligngemini.settings import SettingsError, from_mapping
 from aligngemini.training.expert_recipe import ExpertRecipe
+
+T = TypeVar("T")
 
 
 class RecipeError(ValueError):
@@ -93,20 +96,48 @@ def load_recipe(name: str, **overrides: Any) -> Recipe:
     Raises:
         RecipeError: There is no such recipe, or a setting is missing, unknown or of a wrong kind.
     """
-    path = Path(name)
-    if name in recipe_names():
-        text = files("aligngemini.training").joinpath(f"recipes/{name}.yaml").read_bytes()
-    elif path.is_file():
-        text = path.read_bytes()
-    else:
-        raise RecipeError(f"no recipe {name!r}; known: {', '.join(recipe_names())}, or a YAML file")
-    try:
-        recipe = _parse(yaml.safe_load(text), overrides)
-    except (yaml.YAMLError, SettingsError) as error:
-        raise RecipeError(f"recipe {name!r}: {error}") from error
+    recipe = read_recipe(name, recipe_names(), lambda values: _parse(values, overrides))
     if isinstance(recipe, CompactRecipe):
         return replace(recipe, pool=replace(recipe.pool, seed=recipe.seed))
     return recipe
+
+
+def read_recipe(
+    name: str, shipped: Collection[str], parse: Callable[[Any], T], *, prefix: str = ""
+) -> T:
+    """Read a recipe of any kind.
+
+    Args:
+        name: One of `shipped`, or the path of a YAML file.
+        shipped: Names of those that ship.
+        parse: Makes the recipe of what the YAML holds; may raise `SettingsError`.
+        prefix: Of the names of their files, in `recipes/`.
+
+    Raises:
+        RecipeError: There is no such recipe, or what it holds does not fit.
+    """
+    path = Path(name)
+    if name in shipped:
+        text = files("aligngemini.training").joinpath(f"recipes/{prefix}{name}.yaml").read_bytes()
+    elif path.is_file():
+        text = path.read_bytes()
+    else:
+        raise RecipeError(f"no recipe {name!r}; known: {', '.join(shipped)}, or a YAML file")
+    try:
+        return parse(yaml.safe_load(text))
+    except (yaml.YAMLError, SettingsError) as error:
+        raise RecipeError(f"recipe {name!r}: {error}") from error
+
+
+def overridden(kind: type[T], values: Any, overrides: Mapping[str, Any]) -> T:
+    """Settings of a kind out of a YAML file's values, some replaced; None leaves the file's.
+
+    Raises:
+        SettingsError: They do not fit.
+    """
+    if isinstance(values, dict):
+        values.update({key: value for key, value in overrides.items() if value is not None})
+    return from_mapping(kind, values)
 
 
 def _parse(values: Any, overrides: dict[str, Any]) -> Recipe:
@@ -115,5 +146,5 @@ def _parse(values: Any, overrides: dict[str, Any]) -> Recipe:
     kind = str(values.pop("kind", "compact"))
     if kind not in KINDS:
         raise SettingsError(f"kind {kind!r}; known: {', '.join(KINDS)}")
-    values.update({key: value for key, value in overrides.items() if value is not None})
-    return from_mapping(KINDS[kind], values)
+    recipe: Recipe = overridden(KINDS[kind], values, overrides)
+    return recipe

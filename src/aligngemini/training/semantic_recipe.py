@@ -2,15 +2,11 @@
 
 import re
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-from aligngemini.settings import SettingsError, from_mapping
+from aligngemini.settings import SettingsError
 from aligngemini.training.expert_recipe import Lora
-from aligngemini.training.recipe import RecipeError
+from aligngemini.training.recipe import overridden, read_recipe
 
 RECIPES = ("aligngemini", "sft")
 """Those that ship, as `recipes/semantic-NAME.yaml`."""
@@ -110,17 +106,9 @@ def load_semantic_recipe(name: str, **overrides: Any) -> SemanticRecipe:
     Raises:
         RecipeError: There is no such recipe, or a setting is missing, unknown or of a wrong kind.
     """
-    path = Path(name)
-    if name in RECIPES:
-        text = files("aligngemini.training").joinpath(f"recipes/semantic-{name}.yaml").read_bytes()
-    elif path.is_file():
-        text = path.read_bytes()
-    else:
-        raise RecipeError(f"no recipe {name!r}; known: {', '.join(RECIPES)}, or a YAML file")
-    try:
-        values = yaml.safe_load(text)
-        if isinstance(values, dict):
-            values.update({key: value for key, value in overrides.items() if value is not None})
-        return from_mapping(SemanticRecipe, values)
-    except (yaml.YAMLError, SettingsError) as error:
-        raise RecipeError(f"recipe {name!r}: {error}") from error
+    return read_recipe(
+        name,
+        RECIPES,
+        lambda values: overridden(SemanticRecipe, values, overrides),
+        prefix="semantic-",
+    )

@@ -1,0 +1,59 @@
+"""What all training commands share: their log, their errors, their last line."""
+
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from aligngemini.cli.checks import WRONG_USE
+
+
+def run_training(
+    train: Callable[[], str | None],
+    out: Path,
+    *,
+    command: str,
+    mistakes: tuple[type[Exception], ...],
+    lighter: str,
+) -> int:
+    """Train and say what came of it; gives the exit code.
+
+    Args:
+        train: Trains and writes the model folder; gives its fingerprint, or None in a process that
+            writes nothing.
+        out: The model folder.
+        command: How errors begin.
+        mistakes: What the user can get wrong; their messages say what to do.
+        lighter: What to give where the GPU's memory is full.
+    """
+    import torch
+    from safetensors import SafetensorError
+
+    try:
+        with redirect_stdout(sys.stderr):  # the Trainer's log; results alone go to standard output
+            fingerprint = train()
+    except mistakes as error:
+        return failed(command, str(error))
+    except torch.OutOfMemoryError:
+        return failed(command, f"the GPU's memory is full; {lighter}")
+    except (OSError, SafetensorError) as error:
+        problem = f"cannot read or write: {error}; the same command goes on where it was"
+        return failed(command, problem)
+    if fingerprint is not None:
+        print(f"{out}: {fingerprint}; the measured figures are in {out / 'card.md'}")
+    return 0
+
+
+def not_installed(command: str, error: ImportError) -> int:
+    """Say which package training lacks; gives the exit code."""
+    return failed(
+        command,
+        f"{error.name} is not installed; "
+        'pip install "aligngemini[train]" brings what training needs',
+    )
+
+
+def failed(command: str, message: str) -> int:
+    """Say what is wrong; gives the exit code."""
+    print(f"{command}: {message}", file=sys.stderr)
+    return WRONG_USE
