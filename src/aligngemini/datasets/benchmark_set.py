@@ -11,9 +11,8 @@ No source gives AIGI-Now's sizes, qualities or degradation: the numbers here are
 
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -31,15 +30,13 @@ from aligngemini.datasets.benchmark_set_files import (
 from aligngemini.datasets.candidates import Candidate, shuffled
 from aligngemini.datasets.journal import Journal
 from aligngemini.datasets.manifest import Row
-from aligngemini.datasets.matching import Gatherer, Match, Pixels, Seen, fit, match
+from aligngemini.datasets.matching import Gatherer, Match, Pixels, Seen, match
 from aligngemini.datasets.photos import Failure, map_ahead
 from aligngemini.datasets.pixel_set_files import PixelSetError, claim, write_whole
+from aligngemini.datasets.semantic_set import Progress, degrade_alike
 from aligngemini.datasets.semantic_set_files import SEEN, recorded_seen, seen_record
-from aligngemini.images.decode import decode, read_bytes
-from aligngemini.images.degrade import SemanticChain, semantic_chain
-from aligngemini.images.item import ImageError, digest
-
-Progress = Callable[..., AbstractContextManager[Callable[[], None]]]
+from aligngemini.images.degrade import SemanticChain
+from aligngemini.images.item import ImageError
 
 BLOCK = 16  # JPEG's blocks with 4:2:0: crops begin on one, so that an old grid is not shifted
 SUBSAMPLING = "4:2:0"
@@ -211,7 +208,7 @@ class _Builder:
         record: Record = {"key": pair.key, "group": group}
         for label, seen in (("fake", pair.fake), ("real", pair.real)):
             try:
-                both[label] = self._pixels(seen)
+                both[label] = self.gatherer.pixels(seen)
             except ImageError as error:
                 return Failure(-1, seen.candidate.name, error.code, error.message)
             record[label] = {
@@ -241,15 +238,11 @@ class _Builder:
 
     def _degraded(self, pair: Match, both: dict[str, Pixels]) -> tuple[Record, dict[str, Pixels]]:
         """Both at one size, through one chain with the same draws."""
-        seeds = [self.config.seed, *(int(s.sha256[:16], 16) for s in (pair.fake, pair.real))]
-        filter_name = str(np.random.default_rng(seeds).choice(self.config.chain.filters))
+        images, degradation, filter_name = degrade_alike(
+            pair, both, self.config.chain, self.config.seed
+        )
         settings: Record = {"width": pair.width, "height": pair.height, "fit_filter": filter_name}
-        images = {}
-        for label, pixels in both.items():
-            fitted = fit(pixels, pair.width, pair.height, filter_name)
-            rng = np.random.default_rng([*seeds, 1])
-            images[label], degradation = semantic_chain(fitted, rng, self.config.chain)
-            settings |= {k: v for k, v in asdict(degradation).items() if v is not None}
+        settings |= {k: v for k, v in asdict(degradation).items() if v is not None}
         return settings, images
 
     def _jpeg(self, pixels: Pixels) -> bytes:
@@ -258,14 +251,6 @@ class _Builder:
             file, "JPEG", quality=self.config.quality, subsampling=SUBSAMPLING
         )
         return file.getvalue()
-
-    def _pixels(self, seen: Seen) -> Pixels:
-        data = read_bytes(self.gatherer.file(seen.candidate))
-        if digest(data) != seen.sha256:
-            raise ImageError(
-                "unreadable", "the file was changed since the set was begun; build another set"
-            )
-        return decode(data, path=seen.candidate.name).pixels
 
 
 def _center(pixels: Pixels, height: int, width: int) -> Pixels:

@@ -149,6 +149,19 @@ class Gatherer:
         """Where its bytes lie, once unpacked."""
         return self._unpacked / candidate.key if candidate.member else Path(candidate.path)
 
+    def pixels(self, seen: Seen) -> Pixels:
+        """An image that was found usable, decoded again.
+
+        Raises:
+            ImageError: It cannot be read any more, or was changed since.
+        """
+        data = read_bytes(self.file(seen.candidate))
+        if digest(data) != seen.sha256:
+            raise ImageError(
+                "unreadable", "the file was changed since the set was begun; build another set"
+            )
+        return decode(data, path=seen.candidate.name).pixels
+
     def _look(self, missing: dict[str, str], numbered: tuple[int, Candidate]) -> Seen | Failure:
         number, candidate = numbered
         if candidate.key in self.known:

@@ -6,7 +6,7 @@ pair, so that only what an image shows is left to tell them apart. A folder with
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -33,9 +33,8 @@ from aligngemini.datasets.semantic_set_files import (
     save_png,
     seen_record,
 )
-from aligngemini.images.decode import decode, read_bytes
-from aligngemini.images.degrade import SemanticChain, semantic_chain
-from aligngemini.images.item import ImageError, digest
+from aligngemini.images.degrade import Degradation, SemanticChain, semantic_chain
+from aligngemini.images.item import ImageError
 
 Progress = Callable[..., AbstractContextManager[Callable[[], None]]]
 """Called with how many steps come and `text`, what is being done; gives a function for each."""
@@ -198,38 +197,51 @@ class _Builder:
         return [done[pair.key] for pair in matches if pair.key in done], failures
 
     def _make_pair(self, pair: Match) -> Record | Failure:
-        seeds = [self.config.seed, *(int(s.sha256[:16], 16) for s in (pair.fake, pair.real))]
-        filter_name = str(np.random.default_rng(seeds).choice(self.config.chain.filters))
         record: Record = {
             "key": pair.key,
             "width": pair.width,
             "height": pair.height,
             "kept": round(pair.kept, 4),
-            "fit_filter": filter_name,
         }
-        images: dict[str, Pixels] = {}
+        both: dict[str, Pixels] = {}
         for label, seen in (("fake", pair.fake), ("real", pair.real)):
             try:
-                pixels = self._pixels(seen)
+                both[label] = self.gatherer.pixels(seen)
             except ImageError as error:
                 return Failure(-1, seen.candidate.name, error.code, error.message)
-            fitted = fit(pixels, pair.width, pair.height, filter_name)
-            # Of one seed for both: the same draws, and the same noise.
-            rng = np.random.default_rng([*seeds, 1])
-            images[label], degradation = semantic_chain(fitted, rng, self.config.chain)
             record[label] = origin(seen)
-            record["degradation"] = asdict(degradation)
+        images, degradation, record["fit_filter"] = degrade_alike(
+            pair, both, self.config.chain, self.config.seed
+        )
+        record["degradation"] = asdict(degradation)
         for label, pixels in images.items():
             save_png(self.out / record[label]["path"], pixels)
         return record
 
-    def _pixels(self, seen: Seen) -> Pixels:
-        data = read_bytes(self.gatherer.file(seen.candidate))
-        if digest(data) != seen.sha256:
-            raise ImageError(
-                "unreadable", "the file was changed since the set was begun; build another set"
-            )
-        return decode(data, path=seen.candidate.name).pixels
+
+def degrade_alike(
+    pair: Match, both: Mapping[str, Pixels], chain: SemanticChain, seed: int
+) -> tuple[dict[str, Pixels], Degradation, str]:
+    """Bring both images of a pair to one size, and both through one chain with the same draws.
+
+    Args:
+        pair: Its size, and the hashes that decide the draws.
+        both: (H, W, 3) uint8 RGB by label.
+        chain: The degradation.
+        seed: Of the set.
+
+    Returns:
+        The degraded images by label, what was done to them, and the filter they were fitted by.
+    """
+    seeds = [seed, *(int(seen.sha256[:16], 16) for seen in (pair.fake, pair.real))]
+    filter_name = str(np.random.default_rng(seeds).choice(chain.filters))
+    images = {}
+    for label, pixels in both.items():
+        fitted = fit(pixels, pair.width, pair.height, filter_name)
+        # Of one seed for both: the same draws, and the same noise.
+        rng = np.random.default_rng([*seeds, 1])
+        images[label], degradation = semantic_chain(fitted, rng, chain)
+    return images, degradation, filter_name
 
 
 def _settings(config: SemanticSetConfig) -> dict[str, Any]:
