@@ -1,8 +1,10 @@
 """Settings out of JSON or YAML into dataclasses, every name and type checked."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -45,6 +47,29 @@ def from_mapping(kind: type[T], values: Any, *, inside: str = "") -> T:
         if name not in values:
             raise SettingsError(f"the setting {prefix}{name} is missing")
     return kind(**{name: _fit(types[name], values[name], prefix + name) for name in values})
+
+
+def write_json(values: Mapping[str, Any], path: Path) -> None:
+    """Write settings as JSON, whole or not at all.
+
+    Raises:
+        OSError: The disk would not take it.
+    """
+    write_text(json.dumps(values, indent=2) + "\n", path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a text file, whole or not at all.
+
+    Raises:
+        OSError: The disk would not take it.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _needed(kind: Any) -> list[str]:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aligngemini.fusion.base import from_log_odds, log_odds
-from aligngemini.settings import SettingsError, from_mapping
+from aligngemini.settings import SettingsError, from_mapping, write_json
 from aligngemini.verdict import Guarantee
 
 VERSION = 1
@@ -249,9 +249,4 @@ def write_calibration(file: CalibrationFile, path: Path) -> None:
     Raises:
         OSError: The disk would not take it.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(json.dumps(asdict(file), indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_json(asdict(file), path)

@@ -10,6 +10,7 @@ from aligngemini.datasets.manifest import Row
 from aligngemini.evaluation.labelled import Joined
 from aligngemini.images.sources import Item
 from aligngemini.runner import DetectorOptions, default_workers, judge_paths
+from aligngemini.settings import write_text
 from aligngemini.verdict import Verdict
 
 
@@ -35,12 +36,7 @@ def judge_rows(
         for one in judged:
             verdicts.append(one.verdict)
             step()
-    partial = scores.with_name(f".{scores.name}.partial")
-    try:
-        partial.write_text("".join(f"{verdict.to_json()}\n" for verdict in verdicts), "utf-8")
-        partial.replace(scores)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_text("".join(f"{verdict.to_json()}\n" for verdict in verdicts), scores)
     print(f"The scores are in {scores}: give them with --scores another time.", file=sys.stderr)
     return verdicts
 

@@ -9,6 +9,7 @@ from typing import Any
 from aligngemini.evaluation.metrics import Interval
 from aligngemini.evaluation.scores import ScoresError
 from aligngemini.evaluation.tables import FIGURES, Line, Summary, Table
+from aligngemini.settings import write_text
 
 
 def write_table(table: Table, path: Path) -> None:
@@ -19,13 +20,8 @@ def write_table(table: Table, path: Path) -> None:
     Raises:
         OSError: The disk would not take it.
     """
-    partial = path.with_name(f".{path.name}.partial")
     text = json.dumps({**asdict(table), "meaning": FIGURES}, indent=1, allow_nan=False)
-    try:
-        partial.write_text(f"{text}\n", encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_text(f"{text}\n", path)
 
 
 def read_table(path: Path) -> Table:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from aligngemini.fusion.base import FusionError, abstained, counted_score, from_log_odds, log_odds
-from aligngemini.settings import SettingsError, from_mapping
+from aligngemini.settings import SettingsError, from_mapping, write_json
 from aligngemini.verdict import Evidence, label_for
 
 VERSION = 1
@@ -181,9 +181,4 @@ def write_fusion(file: FusionFile, path: Path) -> None:
     Raises:
         OSError: The disk would not take it.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(json.dumps(asdict(file), indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_json(asdict(file), path)
