@@ -182,22 +182,31 @@ def _score_rows(
             judgment = _judgment(store, digest, delivery_for(protocol, row.label))
             for branch, model in models.items():
                 said = _said(judgment, branch)
-                yield ScoreRow(
-                    path=printable_path(row.path),
-                    sha256=digest if isinstance(digest, str) else "",
-                    label=row.label,
-                    subset=subset_of(row),
-                    generator=row.generator,
-                    source=row.source,
-                    protocol=protocol,
-                    branch=branch,
-                    model=model,
-                    score=said.score,
-                    verdict=said.verdict,
-                    threshold=said.threshold,
-                    threshold_real=said.threshold_real,
-                    error=said.error,
-                )
+                sha256 = digest if isinstance(digest, str) else ""
+                yield score_row(row, said, sha256=sha256, protocol=protocol, judge=(branch, model))
+
+
+def score_row(
+    row: Row, said: Said, *, sha256: str, protocol: str, judge: tuple[str, str]
+) -> ScoreRow:
+    """What one branch said of an image under a protocol; `judge` is the branch and its model."""
+    branch, model = judge
+    return ScoreRow(
+        path=printable_path(row.path),
+        sha256=sha256,
+        label=row.label,
+        subset=subset_of(row),
+        generator=row.generator,
+        source=row.source,
+        protocol=protocol,
+        branch=branch,
+        model=model,
+        score=said.score,
+        verdict=said.verdict,
+        threshold=said.threshold,
+        threshold_real=said.threshold_real,
+        error=said.error,
+    )
 
 
 def subset_of(row: Row) -> str:

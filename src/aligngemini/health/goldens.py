@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from aligngemini.branches.base import Branch
+from aligngemini.fusion.base import log_odds
 from aligngemini.health.drawings import Pixels, drawings
 from aligngemini.images.item import Image
 from aligngemini.settings import from_mapping
@@ -84,14 +84,9 @@ def ask(branch: Branch, pixels: Pixels) -> Answer:
 
 def distance(one: float, other: float) -> float:
     """Between two scores, in log-odds."""
-    return abs(_log_odds(one) - _log_odds(other))
+    return abs(log_odds(one) - log_odds(other))
 
 
 def digest(pixels: Pixels) -> str:
     """SHA-256 of an image's shape and pixels."""
     return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
-
-
-def _log_odds(score: float) -> float:
-    score = min(max(score, 1e-12), 1 - 1e-12)
-    return math.log(score / (1 - score))

@@ -6,7 +6,7 @@ from pathlib import Path
 from aligngemini.branches.pixel import PixelBranch
 from aligngemini.datasets.manifest import Row
 from aligngemini.detector import Detector
-from aligngemini.evaluation.evaluate import printable_path, subset_of
+from aligngemini.evaluation.evaluate import score_row
 from aligngemini.evaluation.robustness.pgd import EPSILONS, STEPS, Attacker
 from aligngemini.evaluation.scores import ScoreRow
 from aligngemini.evaluation.store import Judgment, Said, Store
@@ -83,19 +83,4 @@ def _score_rows(
 ) -> Iterator[ScoreRow]:
     for protocol, judgment in zip(protocols, judgments, strict=True):
         said = judgment.said.get(BRANCH, Said(None, None, None, None, judgment.error))
-        yield ScoreRow(
-            path=printable_path(row.path),
-            sha256=digest,
-            label=row.label,
-            subset=subset_of(row),
-            generator=row.generator,
-            source=row.source,
-            protocol=protocol,
-            branch=BRANCH,
-            model=model,
-            score=said.score,
-            verdict=said.verdict,
-            threshold=said.threshold,
-            threshold_real=said.threshold_real,
-            error=said.error,
-        )
+        yield score_row(row, said, sha256=digest, protocol=protocol, judge=(BRANCH, model))
