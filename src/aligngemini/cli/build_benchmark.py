@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aligngemini.cli.build_semantic import seed_number
 from aligngemini.cli.checks import SOME_NOT_JUDGED, WRONG_USE
-from aligngemini.cli.parser import Parser, positive_int, share
+from aligngemini.cli.parser import Parser, positive_int, seed, share
 
 DESCRIPTION = """Make a benchmark out of photos and AI images, as AIGI-Now is made.
 
@@ -173,7 +172,7 @@ def _parser() -> Parser:
         metavar="N",
         help="images of each class in a group (default: as many as there are)",
     )
-    add("--seed", type=seed_number, default=0, metavar="N", help="of every draw (default: 0)")
+    add("--seed", type=seed, default=0, metavar="N", help="of every draw (default: 0)")
     sides = {
         "--max-side": (1024, "longest side of the pixel part"),
         "--semantic-side": (512, "longest side of the semantic part"),

@@ -1,13 +1,12 @@
 """`aligngemini build manipulation-set`: photos in; edited copies with masks out."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from aligngemini.cli.checks import WRONG_USE
-from aligngemini.cli.parser import Parser, positive_int, share
+from aligngemini.cli.parser import Parser, open_share, positive_int, seed, share
 
 DESCRIPTION = """Make GAMMA's training set: photos, edited copies of them, and masks.
 
@@ -98,20 +97,6 @@ def _fail(message: str) -> int:
     return WRONG_USE
 
 
-def _seed(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError("must be 0 or more")
-    return value
-
-
-def _open_share(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError("must lie between 0 and 1")
-    return value
-
-
 def _parser() -> Parser:
     parser = Parser(
         prog="aligngemini build",
@@ -185,7 +170,7 @@ def _add_how_to_edit(add: Any) -> None:
     add("--masks", metavar="WHAT", help="coco:FILE or DIR, see below (default: drawn regions)")
     add(
         "--area",
-        type=_open_share,
+        type=open_share,
         nargs=2,
         default=(0.05, 0.5),
         metavar=("LOW", "HIGH"),
@@ -220,7 +205,7 @@ def _add_how_to_edit(add: Any) -> None:
         metavar="PX",
         help="keep no more than this of an image's centre, never resizing (default: 1024)",
     )
-    add("--seed", type=_seed, default=0, metavar="N", help="of every draw (default: 0)")
+    add("--seed", type=seed, default=0, metavar="N", help="of every draw (default: 0)")
 
 
 def _add_models(add: Any) -> None:

@@ -1,13 +1,12 @@
 """`aligngemini build semantic-set`: photos and surreal images in, preference pairs out."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from aligngemini.cli.checks import WRONG_USE
-from aligngemini.cli.parser import Parser, positive_int, share
+from aligngemini.cli.parser import Parser, positive_int, seed, share
 
 DESCRIPTION = """Make the semantic branch's training set: possible and impossible scenes.
 
@@ -96,14 +95,6 @@ def _fail(message: str) -> int:
     return WRONG_USE
 
 
-def seed_number(text: str) -> int:
-    """A whole number from 0 up."""
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError("must be 0 or more")
-    return value
-
-
 def _parser() -> Parser:
     parser = Parser(
         prog="aligngemini build",
@@ -123,7 +114,7 @@ def _parser() -> Parser:
         metavar="N",
         help="images of each class (default: as many as the smaller class has)",
     )
-    add("--seed", type=seed_number, default=0, metavar="N", help="of every draw (default: 0)")
+    add("--seed", type=seed, default=0, metavar="N", help="of every draw (default: 0)")
     add(
         "--max-side",
         type=positive_int,

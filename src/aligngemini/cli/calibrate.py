@@ -1,13 +1,12 @@
 """`aligngemini calibrate`: thresholds that keep a promise, set on the user's own photos."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aligngemini.cli import checks, detector_options
-from aligngemini.cli.parser import Parser
+from aligngemini.cli.parser import Parser, open_share
 
 if TYPE_CHECKING:
     from aligngemini.calibration import CalibrationFile
@@ -91,6 +90,8 @@ def main(arguments: Sequence[str]) -> int:
         return _calibrate(given)
     except (CalibrationError, FusionError, ManifestError, RecordsError, TooFewPhotosError) as error:
         return _fail(str(error))
+    except BrokenPipeError:
+        raise  # an OSError, and no failure: cli.main ends quietly
     except (WorkerStartError, OSError) as error:
         return _fail(str(error))
 
@@ -222,13 +223,6 @@ def _fail(message: str) -> int:
     return checks.WRONG_USE
 
 
-def _between(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError("must lie between 0 and 1, neither of them")
-    return value
-
-
 def _columns(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
@@ -261,14 +255,14 @@ def _parser() -> Parser:
     add = parser.add_argument_group("what to promise").add_argument
     add(
         "--max-false-alarms",
-        type=_between,
+        type=open_share,
         default=0.01,
         metavar="RATE",
         help="share of photos that may be called fake (default: 0.01)",
     )
     add(
         "--confidence",
-        type=_between,
+        type=open_share,
         default=0.95,
         metavar="SHARE",
         help="that no larger share is (default: 0.95)",

@@ -59,7 +59,6 @@ def run(task: Task) -> int:
             'pip install "aligngemini[evaluate]" brings what evaluating needs'
         )
     from aligngemini.benchmarks import BenchmarkError
-    from aligngemini.cli.run import BROKEN_PIPE, discard_stdout
     from aligngemini.evaluation.scores import ScoresError
     from aligngemini.fusion import FusionError
     from aligngemini.isolation import WorkerStartError
@@ -73,8 +72,7 @@ def run(task: Task) -> int:
         print("stopped; the same command goes on from here", file=sys.stderr)
         return stopped.code
     except BrokenPipeError:
-        discard_stdout()
-        return BROKEN_PIPE
+        raise  # an OSError, and no failure: cli.main ends quietly
     except (BenchmarkError, FusionError, ModelError, ScoresError, SettingsError) as error:
         return _fail(str(error))
     except (WorkerStartError, OSError) as error:

@@ -33,6 +33,22 @@ def share(text: str) -> float:
     return value
 
 
+def open_share(text: str) -> float:
+    """A share above 0 and below 1."""
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError("must lie between 0 and 1, neither of them")
+    return value
+
+
+def seed(text: str) -> int:
+    """A whole number from 0 up."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError("must be 0 or more")
+    return value
+
+
 def seconds(text: str) -> float:
     """A time of at least a millisecond and at most a day."""
     value = float(text)

@@ -51,14 +51,12 @@ def run(task: Task) -> int:
             'pip install "aligngemini[evaluate]" brings what evaluating needs'
         )
     from aligngemini.benchmarks import BenchmarkError
-    from aligngemini.cli.run import BROKEN_PIPE, discard_stdout
     from aligngemini.evaluation.scores import ScoresError
 
     try:
         return _run(task)
     except BrokenPipeError:
-        discard_stdout()
-        return BROKEN_PIPE
+        raise  # an OSError, and no failure: cli.main ends quietly
     except (BenchmarkError, ScoresError, OSError) as error:
         return _fail(str(error))
 

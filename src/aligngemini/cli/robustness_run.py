@@ -68,6 +68,8 @@ def run(task: Task) -> int:
     except Stopped as stopped:
         print("stopped; the same command goes on from here", file=sys.stderr)
         return stopped.code
+    except BrokenPipeError:
+        raise  # an OSError, and no failure: cli.main ends quietly
     except (WorkerStartError, ModelError, ValueError, OSError) as error:
         return _fail(str(error))
 
