@@ -1,0 +1,1 @@
+"""The papers' own questions as studies that anyone can run."""

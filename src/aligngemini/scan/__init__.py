@@ -1,0 +1,1 @@
+"""Millions of images: a scan that loses nothing."""
