@@ -1,5 +1,7 @@
 """Running an exported graph on ONNX Runtime."""
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,8 @@ class OnnxRuntime:
             ModelError: The device is unknown or not there, or the graph does not load.
         """
         self.device = pick_device(device)
+        if self.device == "cuda":
+            _find_libraries()
         options = onnxruntime.SessionOptions()
         # ONNX Runtime counts the machine's cores, not those this process may use.
         options.intra_op_num_threads = threads or usable_cores()
@@ -74,6 +78,13 @@ def pick_device(device: str) -> str:
     if device == "cuda" and not has_cuda():
         raise ModelError("this ONNX Runtime has no CUDA; install onnxruntime-gpu, or use cpu")
     return device
+
+
+def _find_libraries() -> None:
+    """Load CUDA and cuDNN from site-packages, where `onnxruntime-gpu[cuda,cudnn]` puts them."""
+    if hasattr(onnxruntime, "preload_dlls"):  # since 1.21
+        with redirect_stdout(sys.stderr):  # results go to the one, its complaints to the other
+            onnxruntime.preload_dlls()
 
 
 def has_cuda() -> bool:
