@@ -1,7 +1,5 @@
 """The page in a real browser; skipped where there is none."""
 
-import shutil
-
 import pytest
 from fixtures.drawn import texture
 from fixtures.evaluations import drawn_scores
@@ -9,23 +7,6 @@ from PIL import Image as PILImage
 
 from aligngemini.evaluation.reports import write_reports
 from aligngemini.evaluation.tables import make_table
-
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM:
-        pytest.skip("there is no Chromium on this machine")
-    with playwright.sync_playwright() as engine:
-        opened = engine.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
-        )
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

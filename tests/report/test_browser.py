@@ -1,7 +1,5 @@
 """The page in a real browser; skipped where there is none."""
 
-import shutil
-
 import numpy as np
 import pytest
 
@@ -10,25 +8,9 @@ from aligngemini.report.html import HtmlReport
 from aligngemini.report.overlay import map_png, preview_jpeg
 from aligngemini.verdict import Area, Evidence, Problem, Verdict
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
 HOSTILE = (
     "</script><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
 )
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM:
-        pytest.skip("there is no Chromium on this machine")
-    with playwright.sync_playwright() as engine:
-        opened = engine.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
-        )
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
