@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from aligngemini.calibration.drift import ScoreHistogram
 from aligngemini.fusion.base import from_log_odds, log_odds
 from aligngemini.settings import SettingsError, from_mapping, write_json
 from aligngemini.verdict import Guarantee
@@ -140,6 +141,8 @@ class CalibrationFile:
         offsets: Added besides, by branch.
         branches: By name.
         groups: Where groups were asked for.
+        reference: Photos by score and branch, as `ScoreHistogram.to_dict` writes them, to compare
+            later photos with; empty in files of earlier versions.
     """
 
     version: int
@@ -157,6 +160,7 @@ class CalibrationFile:
     offsets: dict[str, float]
     branches: dict[str, BranchCalibration]
     groups: tuple[GroupCalibration, ...] = field(default=())
+    reference: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.version != VERSION:
@@ -167,11 +171,16 @@ class CalibrationFile:
             raise SettingsError("max_false_alarms and confidence must lie between 0 and 1")
         if set(self.branches) != set(self.models):
             raise SettingsError("branches and models must name the same branches")
+        for counts in self.reference.values():
+            ScoreHistogram.from_dict(counts)
 
     @property
     def fingerprint(self) -> str:
         """Twelve hex digits that change whenever anything in the file does."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        values = asdict(self)
+        if not self.reference:
+            del values["reference"]  # a file from before keeps the fingerprint it had
+        text = json.dumps(values, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit  # type: ignore[import-untyped]  # comes with scikit-learn
 
 from aligngemini.calibration import (
     VERSION,
@@ -22,6 +23,7 @@ from aligngemini.calibration import (
     GroupCalibration,
     moved,
 )
+from aligngemini.calibration.drift import ScoreHistogram
 from aligngemini.evaluation.calibration_scores import FUSED, Flags, Scores, collect, log_odds_of
 from aligngemini.evaluation.guarantee import (
     TooFewPhotosError,
@@ -102,11 +104,11 @@ def calibrate(
         scores = collect(images, Or())
         branches = _branches(scores, (0.0, {}), promise)
         file = replace(file, models=dict(scores.models), branches=branches)
-    scaled = {
-        name: _scaled(branch, scores, scores.names.index(name), scaling)
-        for name, branch in file.branches.items()
-    }
-    return replace(file, branches=scaled)
+    scaled, reference = {}, {}
+    for k, name in enumerate(scores.names):
+        scaled[name] = _scaled(file.branches[name], scores, k, scaling)
+        reference[name] = _reference(scaled[name], scores, k)
+    return replace(file, branches=scaled, reference=reference)
 
 
 def calibrate_scores(
@@ -259,6 +261,12 @@ def _scaled(
     odds = log_odds_of(scores.scores[counted, k])
     curve = SCALINGS[scaling](odds, fake) if scaling else None
     return replace(branch, quality=compare(odds, fake), scaling=scaling, curve=curve)
+
+
+def _reference(branch: BranchCalibration, scores: Scores, k: int) -> dict[str, int]:
+    """The photos' scores as detection gives them under the calibration, to compare later ones."""
+    odds = log_odds_of(scores.scores[scores.counts[:, k] & ~scores.fake, k])
+    return ScoreHistogram.of(expit(branch.curve.of_odds(odds) if branch.curve else odds)).to_dict()
 
 
 def _alone(scores: Scores, k: int, promise: Promise) -> float | None:
