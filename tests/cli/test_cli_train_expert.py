@@ -47,8 +47,9 @@ def train(capfd, tmp_path):
 
 
 def test_a_model_folder_and_one_line_about_it(train, manifest, recipe, tmp_path):
-    code, out, _ = train(manifest, recipe())
+    code, out, log = train(manifest, recipe())
     assert code == 0
+    assert "  not measured: photos called fake (4 photos held out" in log
     model = open_folder(tmp_path / "m")
     card = tmp_path / "m" / "card.md"
     assert out == f"{tmp_path / 'm'}: {model.fingerprint}; the measured figures are in {card}\n"

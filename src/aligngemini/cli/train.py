@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aligngemini.cli.checks import WRONG_USE
 from aligngemini.cli.parser import Parser, positive_int
-from aligngemini.cli.training_run import not_installed, run_training
+from aligngemini.cli.training_run import checking, not_installed, run_training
 
 if TYPE_CHECKING:
     import argparse
@@ -27,6 +27,9 @@ compact first holds every generator and every photo source out once and scores i
 model trained without it; those scores set the thresholds and fill the model card. The
 others learn from pairs, a photo and its reconstruction, and take the checkpoint that
 does best on the pairs of the split val.
+
+The run ends with checks for what often goes wrong with detectors, such as going by the
+files' format: one line each, also in the model's card (docs/failure-signatures.md).
 """
 
 EPILOG = """the manifest (CSV or Parquet) has a row an image:
@@ -101,10 +104,14 @@ def _train(given: "argparse.Namespace") -> str | None:
     if isinstance(recipe, CompactRecipe):
         from aligngemini.training.compact import build_compact
 
-        return build_compact(recipe, given.manifest, given.out, work, jobs=given.jobs)
+        return build_compact(
+            recipe, given.manifest, given.out, work, jobs=given.jobs, progress=checking
+        )
     from aligngemini.training.expert_build import build_expert
 
-    return build_expert(recipe, given.manifest, given.out, work, workers=given.workers)
+    return build_expert(
+        recipe, given.manifest, given.out, work, workers=given.workers, progress=checking
+    )
 
 
 def _parser() -> Parser:

@@ -22,6 +22,9 @@ One network learns three things together: whether a crop was changed, which pixe
 generated, and which were moved or are foreign. The checkpoint that does best on crops of
 held-out images is kept, measured on whole held-out images, and its thresholds are set so
 that at most one held-out photo in a hundred is called fake.
+
+The run ends with checks for what often goes wrong with detectors, such as going by the
+files' format: one line each, also in the model's card (docs/failure-signatures.md).
 """
 
 EPILOG = """the data:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aligngemini.cli.checks import WRONG_USE
 from aligngemini.cli.parser import Parser, positive_int
-from aligngemini.cli.training_run import not_installed, run_training
+from aligngemini.cli.training_run import checking, not_installed, run_training
 
 COMMAND = "aligngemini train semantic"
 
@@ -21,6 +21,9 @@ recipes:
   FILE         a recipe of your own (YAML); docs/training-semantic.md shows one
 
 The verdicts are measured on held-out pairs four times on the way and at the end.
+
+The run ends with checks for what often goes wrong with detectors, such as going by the
+files' format: one line each, also in the model's card (docs/failure-signatures.md).
 """
 
 EPILOG = """the data:
@@ -77,7 +80,7 @@ def main(arguments: Sequence[str]) -> int:
         if (warning := leakage_warning(given.data / "leakage.json")) is not None:
             print(f"{COMMAND}: {warning}.", file=sys.stderr)
         work = given.work or given.out.with_name(given.out.name + "-work")
-        return build_semantic(recipe, given.data, given.out, work)
+        return build_semantic(recipe, given.data, given.out, work, progress=checking)
 
     return run_training(
         train,

@@ -2,10 +2,11 @@
 
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import AbstractContextManager, redirect_stdout
 from pathlib import Path
 
 from aligngemini.cli.checks import WRONG_USE
+from aligngemini.cli.progress import progress
 
 
 def run_training(
@@ -41,7 +42,22 @@ def run_training(
         return failed(command, problem)
     if fingerprint is not None:
         print(f"{out}: {fingerprint}; the measured figures are in {out / 'card.md'}")
+        for line in diagnosis_lines(out):
+            print(f"  {line}", file=sys.stderr)
     return 0
+
+
+def checking(total: int) -> AbstractContextManager[Callable[[], None]]:
+    """The bar of the checks at the end of a run."""
+    return progress(total, text="Looking for failure signatures")
+
+
+def diagnosis_lines(out: Path) -> list[str]:
+    """What the checks at the end of a run found, a line each."""
+    from aligngemini.training.findings import read_diagnosis
+
+    diagnosis = read_diagnosis(out)
+    return [] if diagnosis is None else diagnosis.lines()
 
 
 def not_installed(command: str, error: ImportError) -> int:

@@ -17,8 +17,8 @@ T = TypeVar("T")
 
 ONNX, SAFETENSORS, CONFIG = "model.onnx", "model.safetensors", "config.json"
 PREPROCESS, CALIBRATION, SOURCE = "preprocess.json", "calibration.json", "source.json"
-HASHES, CARD = "hashes.json", "card.md"
-PORTABLE = (ONNX, SAFETENSORS, CONFIG, PREPROCESS, CALIBRATION, SOURCE, CARD, HASHES)
+HASHES, CARD, DIAGNOSTICS = "hashes.json", "card.md", "diagnostics.json"
+PORTABLE = (ONNX, SAFETENSORS, CONFIG, PREPROCESS, CALIBRATION, SOURCE, CARD, DIAGNOSTICS, HASHES)
 """All files a folder may hold that go where it goes."""
 SHIPPED = {"compact": "compact-v1", "gamma-compact": "gamma-compact-v1"}
 """Folders in the package's assets, by the name users give."""

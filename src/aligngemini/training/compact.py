@@ -16,14 +16,23 @@ from aligngemini.evaluation.holdout import (
 from aligngemini.evaluation.predictions import Prediction, write_predictions
 from aligngemini.runtimes.folder import Calibration
 from aligngemini.training.card import compact_card, verdicts_table
+from aligngemini.training.diagnose import diagnose_compact
 from aligngemini.training.export import export_compact
+from aligngemini.training.findings import add_diagnosis
 from aligngemini.training.pixel import train_compact
+from aligngemini.training.probing import Progress, no_progress
 from aligngemini.training.recipe import CompactRecipe
 from aligngemini.training.study import run_study
 
 
 def build_compact(
-    recipe: CompactRecipe, manifest: Path, out: Path, work: Path, *, jobs: int = 1
+    recipe: CompactRecipe,
+    manifest: Path,
+    out: Path,
+    work: Path,
+    *,
+    jobs: int = 1,
+    progress: Progress = no_progress,
 ) -> str:
     """Measure on held-out generators and photo sources, train on everything, export.
 
@@ -37,6 +46,7 @@ def build_compact(
         out: Model folder to write.
         work: Folder for the pool, the folds and the predictions.
         jobs: Folds at a time.
+        progress: Shows how far the checks at the end are.
 
     Returns:
         The model's fingerprint.
@@ -60,7 +70,10 @@ def build_compact(
         calibration=calibration,
         verdicts=verdicts_table(predictions, thresholds),
     )
-    return export_compact(expert, recipe, calibration, card, out)
+    fingerprint = export_compact(expert, recipe, calibration, card, out)
+    diagnosis = diagnose_compact(rows, predictions, calibration, out, progress=progress)
+    add_diagnosis(diagnosis, out)
+    return fingerprint
 
 
 def calibrate(predictions: Sequence[Prediction], thresholds: Thresholds) -> Calibration:

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from accelerate import PartialState
@@ -15,15 +17,24 @@ from aligngemini.models.gamma import Gamma
 from aligngemini.runtimes.folder import Calibration, seal_folder, sha256_file, write_settings
 from aligngemini.runtimes.preprocess import CenterCrop, Tiles
 from aligngemini.settings import SettingsError
+from aligngemini.training.diagnose import diagnose_expert
 from aligngemini.training.expert import new_expert, train_expert
 from aligngemini.training.expert_card import Data, expert_card, without_folder
 from aligngemini.training.expert_recipe import ExpertRecipe
+from aligngemini.training.findings import Diagnosis, add_diagnosis
 from aligngemini.training.gamma_recipe import GammaRecipe
+from aligngemini.training.probing import Progress, no_progress
 from aligngemini.training.recipe import RecipeError
 
 
 def build_expert(
-    recipe: ExpertRecipe, manifest: Path, out: Path, work: Path, *, workers: int | None = None
+    recipe: ExpertRecipe,
+    manifest: Path,
+    out: Path,
+    work: Path,
+    *,
+    workers: int | None = None,
+    progress: Progress = no_progress,
 ) -> str | None:
     """Train on the pairs of a manifest, measure on its held-out ones, write a model folder.
 
@@ -36,6 +47,7 @@ def build_expert(
         out: Model folder to write: missing, or empty.
         work: Folder for checkpoints and logs.
         workers: Processes that prepare images; None takes one a core.
+        progress: Shows how far the checks at the end are.
 
     Returns:
         The model's fingerprint; None in all processes but the first.
@@ -64,7 +76,16 @@ def build_expert(
         miss_rate=metrics.get("miss_rate"),
     )
     card = expert_card(out.name, recipe, data, metrics, devices=PartialState().num_processes)
-    return write_model(expert, preprocess, calibration, card, out)
+    return write_model(
+        expert,
+        preprocess,
+        calibration,
+        card,
+        out,
+        diagnose=partial(
+            diagnose_expert, manifest, data.pairs, data.held_out, calibration, progress=progress
+        ),
+    )
 
 
 def write_model(
@@ -73,6 +94,8 @@ def write_model(
     calibration: Calibration,
     card: str,
     out: Path,
+    *,
+    diagnose: Callable[[Path], Diagnosis] | None = None,
 ) -> str:
     """Write a model folder for PyTorch, whole or not at all; gives its fingerprint.
 
@@ -82,6 +105,7 @@ def write_model(
         calibration: How its logit becomes a label.
         card: The model card, Markdown.
         out: Folder to write; missing, or empty.
+        diagnose: Looks at the finished model in its folder; what it finds goes along.
     """
     part = out.with_name(f"{out.name}.part")
     shutil.rmtree(part, ignore_errors=True)
@@ -93,6 +117,8 @@ def write_model(
     write_settings(part, preprocess, calibration)
     (part / "card.md").write_text(card, encoding="utf-8")
     fingerprint = seal_folder(part)
+    if diagnose is not None:
+        add_diagnosis(diagnose(part), part)
     if out.is_dir():
         out.rmdir()
     part.replace(out)

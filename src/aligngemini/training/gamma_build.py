@@ -1,8 +1,8 @@
 """The whole way from a manipulation set to a GAMMA model's folder."""
 
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from accelerate import PartialState
@@ -20,10 +20,12 @@ from aligngemini.evaluation.holdout import FALSE_ALARM_RATE, MISS_RATE, fit_thre
 from aligngemini.evaluation.predictions import Prediction
 from aligngemini.evaluation.regions import Measured, measure_images
 from aligngemini.runtimes.folder import Calibration, sha256_file
+from aligngemini.training.diagnose import diagnose_gamma
 from aligngemini.training.expert_build import claim, write_model
 from aligngemini.training.gamma import new_gamma, spread, train_gamma
 from aligngemini.training.gamma_card import GammaData, gamma_card
 from aligngemini.training.gamma_recipe import GammaRecipe
+from aligngemini.training.probing import Progress, no_progress
 from aligngemini.training.recipe import RecipeError
 
 UNMEASURED = Calibration(
@@ -33,13 +35,6 @@ UNMEASURED = Calibration(
     threshold_real=0.5,
     fitted_on="nothing: no held-out photo or no held-out fake to set thresholds on",
 )
-
-Progress = Callable[[int], AbstractContextManager[Callable[[], None]]]
-
-
-def no_progress(total: int) -> AbstractContextManager[Callable[[], None]]:
-    """Shows nothing."""
-    return nullcontext(lambda: None)
 
 
 def build_gamma(
@@ -97,7 +92,15 @@ def build_gamma(
         measured=measured,
         devices=PartialState().num_processes,
     )
-    return write_model(gamma, recipe.preprocess(), calibration, card, out)
+    diagnose = partial(
+        diagnose_gamma,
+        data.samples,
+        measured,
+        calibration,
+        moved_is_fake=recipe.moved_is_fake,
+        progress=progress,
+    )
+    return write_model(gamma, recipe.preprocess(), calibration, card, out, diagnose=diagnose)
 
 
 def calibrate(measured: Sequence[Measured], *, moved_is_fake: bool) -> Calibration:

@@ -19,6 +19,9 @@ from aligngemini.runtimes.semantic_folder import (
     open_semantic_folder,
     seal_semantic_folder,
 )
+from aligngemini.training.diagnose import diagnose_semantic
+from aligngemini.training.findings import add_diagnosis
+from aligngemini.training.probing import Progress, no_progress
 from aligngemini.training.recipe import RecipeError
 from aligngemini.training.semantic import figures_of, steps_of, train_semantic
 from aligngemini.training.semantic_card import semantic_card
@@ -28,7 +31,14 @@ from aligngemini.training.semantic_recipe import SemanticRecipe
 BASE = ("config.json", "generation_config.json")
 
 
-def build_semantic(recipe: SemanticRecipe, data: Path, out: Path, work: Path) -> str | None:
+def build_semantic(
+    recipe: SemanticRecipe,
+    data: Path,
+    out: Path,
+    work: Path,
+    *,
+    progress: Progress = no_progress,
+) -> str | None:
     """Train on preference pairs, measure the verdicts on held-out ones, write a model folder.
 
     What `work` holds of an earlier run of the same settings is gone on with. Under torchrun or
@@ -39,6 +49,7 @@ def build_semantic(recipe: SemanticRecipe, data: Path, out: Path, work: Path) ->
         data: See `open_preferences`.
         out: Model folder to write: missing, or empty.
         work: Folder for checkpoints, logs and a copy of the pairs.
+        progress: Shows how far the checks at the end are.
 
     Returns:
         The model's fingerprint; None in all processes but the first.
@@ -60,7 +71,14 @@ def build_semantic(recipe: SemanticRecipe, data: Path, out: Path, work: Path) ->
     checkpoint = train_semantic(recipe, preferences, work)
     if not process.is_main_process:
         return None
-    write_semantic(recipe, preferences, checkpoint, out, devices=process.num_processes)
+    write_semantic(
+        recipe,
+        preferences,
+        checkpoint,
+        out,
+        devices=process.num_processes,
+        progress=progress,
+    )
     return open_semantic_folder(out).fingerprint
 
 
@@ -71,6 +89,7 @@ def write_semantic(
     out: Path,
     *,
     devices: int = 1,
+    progress: Progress = no_progress,
 ) -> None:
     """Write a model folder, whole or not at all.
 
@@ -80,6 +99,7 @@ def write_semantic(
         checkpoint: Of the last step.
         out: Folder to write; missing, or empty.
         devices: Processes that trained together.
+        progress: Shows how far the checks at the end are.
 
     Raises:
         RecipeError: The checkpoint holds no whole weights.
@@ -99,7 +119,9 @@ def write_semantic(
         max_pixels=recipe.max_pixels,
         prompt=preferences.prompt,
     )
-    seal_semantic_folder(part, settings, _calibration(preferences, figures))
+    calibration = _calibration(preferences, figures)
+    seal_semantic_folder(part, settings, calibration)
+    add_diagnosis(diagnose_semantic(preferences, calibration, part, progress=progress), part)
     if out.is_dir():
         out.rmdir()
     part.replace(out)
