@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aligngemini import __version__
+from aligngemini.record_id import record_id
 from aligngemini.verdict import Evidence, Problem, Signal, Verdict, label_for
 
 PIXEL = Evidence(
@@ -43,7 +45,8 @@ def test_record_has_the_documented_fields_in_order():
         '"threshold_real": 0.2, "model": "compact-v1@0123456789ab", "ms": 21.4}, '
         '"semantic": {"skipped": "no vision-language model configured"}, '
         '"provenance": {"verdict": null, "signals": []}}, '
-        '"notes": ["first of 12 frames"], "error": null}'
+        f'"notes": ["first of 12 frames"], "error": null, "version": "{__version__}", '
+        f'"id": "{verdict.id}"}}'
     )
 
 
@@ -62,6 +65,8 @@ def test_unreadable_input_has_every_field_too():
         "branches": {},
         "notes": [],
         "error": {"code": "truncated", "message": "the file ends early"},
+        "version": __version__,
+        "id": record_id(record),
     }
     assert list(record) == list(Verdict(path="").to_dict())
 

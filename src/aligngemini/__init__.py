@@ -2,17 +2,32 @@
 
 from typing import TYPE_CHECKING, Any
 
+from aligngemini.version import __version__
+
 if TYPE_CHECKING:
+    from aligngemini.client import AsyncClient, Client, ServiceError
     from aligngemini.detector import Detector
     from aligngemini.verdict import Evidence, Problem, Signal, Verdict
 
-__version__ = "0.1.0"
-__all__ = ["Detector", "Evidence", "Problem", "Signal", "Verdict", "__version__"]
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "Detector",
+    "Evidence",
+    "Problem",
+    "ServiceError",
+    "Signal",
+    "Verdict",
+    "__version__",
+]
 
 _HOMES = {
+    "AsyncClient": "aligngemini.client",
+    "Client": "aligngemini.client",
     "Detector": "aligngemini.detector",
     "Evidence": "aligngemini.verdict",
     "Problem": "aligngemini.verdict",
+    "ServiceError": "aligngemini.client",
     "Signal": "aligngemini.verdict",
     "Verdict": "aligngemini.verdict",
 }

@@ -280,6 +280,8 @@ class Detector:
             branches={name: branches[name] for name in order},
             notes=image.notes,
             guarantee=self.guarantee,
+            scope=image.scope,
+            pixels=None if image.data else image.pixels_sha256,
         )
 
 

@@ -8,6 +8,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from aligngemini.record_id import record_id
+from aligngemini.version import __version__
+
 Label = Literal["fake", "real", "undecided"]
 
 NOT_NEEDED = "not needed"
@@ -41,6 +44,10 @@ class Problem:
         return {"code": self.code, "message": self.message}
 
 
+SignalState = Literal["signed-trusted", "signed-untrusted", "invalid", "hint", "unreadable"]
+Claim = Literal["ai", "camera", "edited"]
+
+
 @dataclass(frozen=True)
 class Signal:
     """One finding in a file's metadata, as the provenance branch reports it.
@@ -55,8 +62,8 @@ class Signal:
     """
 
     kind: str
-    state: Literal["signed-trusted", "signed-untrusted", "invalid", "hint", "unreadable"]
-    claim: Literal["ai", "camera", "edited"] | None
+    state: SignalState
+    claim: Claim | None
     detail: str
 
     def to_dict(self) -> dict[str, str | None]:
@@ -86,6 +93,51 @@ class Area:
         """The record's form of this area."""
         return {"share": round(self.share, 4), "boxes": [list(box) for box in self.boxes]}
 
+
+ScopeReason = Literal[
+    "constant",  # hardly any contrast
+    "flat",  # neighbouring pixels are equal: drawings, charts, screenshots
+    "few-colours",  # eight colours cover most of it: screenshots, charts, pages
+    "text",  # strokes on paper: printed or scanned pages
+]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Whether an image is of the kind that detectors here were measured on; see `images.scope`.
+
+    Attributes:
+        reasons: Why it is not; empty for what is in scope.
+        measured: What the rules were held against, by name; docs/scope.md explains each.
+        rules: Version of the rules.
+    """
+
+    reasons: tuple[ScopeReason, ...]
+    measured: Mapping[str, float]
+    rules: int
+
+    @property
+    def remark(self) -> str | None:
+        """What a branch says beside `undecided`, or None for what is in scope."""
+        if not self.reasons:
+            return None
+        return f"out of scope: {', '.join(SCOPE_WORDS[reason] for reason in self.reasons)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record's `scope` field."""
+        return {
+            "reasons": list(self.reasons),
+            "measured": dict(self.measured),
+            "rules": self.rules,
+        }
+
+
+SCOPE_WORDS: dict[ScopeReason, str] = {
+    "constant": "hardly any contrast",
+    "flat": "mostly flat colour, as in drawings, charts and screenshots",
+    "few-colours": "mostly of a few colours, as screenshots and charts are",
+    "text": "strokes on paper, as on pages of text",
+}
 
 MILD_CHANGES = (
     *("jpeg:95", "jpeg:85", "webp:90"),
@@ -145,7 +197,8 @@ class Evidence:
         score: P(fake) in [0, 1], or None for a branch that does not score.
         threshold: At or above it the branch says `fake`.
         threshold_real: Below it the branch says `real`; between the two, `undecided`.
-        model: `name@fingerprint` of the weights the score came from.
+        model: `name@fingerprint` of the weights the score came from; of the provenance branch, the
+            version of its rules and the digest of the trust list.
         ms: Wall time of this branch for this image, in milliseconds.
         remark: Why the verdict is not the one the score alone would give, or None.
         signals: Findings of the provenance branch; None for branches that read pixels.
@@ -241,6 +294,8 @@ class Verdict:
         stability: How far the score moves under mild changes; None where nobody asked.
         guarantee: What the calibration promises that the thresholds come from; None for the models'
             own thresholds.
+        scope: What the rules of scope say of the picture; None where it was not decoded.
+        pixels: SHA-256 of shape and pixels, for an image that never was a file; else None.
     """
 
     path: str
@@ -257,6 +312,13 @@ class Verdict:
     fused: Evidence | None = None
     stability: Stability | None = None
     guarantee: Guarantee | None = None
+    scope: Scope | None = None
+    pixels: str | None = None
+
+    @property
+    def id(self) -> str:
+        """See `record_id`."""
+        return str(self.to_dict()["id"])
 
     @property
     def deciding(self) -> Evidence | None:
@@ -279,9 +341,10 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON record, fields in the documented order; those that do not apply are left out."""
-        return {
+        record = {
             "path": self.path,
             "sha256": self.sha256,
+            **({} if self.pixels is None else {"pixels": self.pixels}),
             "width": self.width,
             "height": self.height,
             "format": self.format,
@@ -292,10 +355,13 @@ class Verdict:
             **({} if self.stability is None else {"stability": self.stability.to_dict()}),
             **({} if self.fused is None else {"fused": self.fused.to_dict()}),
             **({} if self.guarantee is None else {"calibration": asdict(self.guarantee)}),
+            **({} if self.scope is None else {"scope": self.scope.to_dict()}),
             "branches": {name: evidence.to_dict() for name, evidence in self.branches.items()},
             "notes": list(self.notes),
             "error": self.error.to_dict() if self.error else None,
+            "version": __version__,
         }
+        return {**record, "id": record_id(record)}
 
     def to_json(self) -> str:
         """The record as one line of JSON (no NaN, text escaped to ASCII)."""

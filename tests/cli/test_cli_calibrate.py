@@ -2,12 +2,15 @@
 
 import json
 
+import killed
 import pytest
 from fixtures.drawn import png, texture
 
 from aligngemini import Detector
 from aligngemini.calibration import CalibrationError, read_calibration
 from aligngemini.cli import main
+from aligngemini.evaluation.scores import read_scores
+from aligngemini.evaluation.table_file import read_table
 
 EASY = ("--max-false-alarms", "0.1", "--confidence", "0.8")  # 16 photos are enough
 
@@ -126,3 +129,36 @@ def test_a_file_that_is_no_calibration_is_refused(photos, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["detect", str(photos / "0.png"), "--calibration", str(tmp_path / "c.json")])
     assert "no calibration of this version" in capsys.readouterr().err
+
+
+@pytest.fixture
+def evaluate(tmp_path, monkeypatch, capsys):
+    """Runs `aligngemini evaluate` on two photos and two fakes into one folder."""
+    for k, label in enumerate(("0_real", "0_real", "1_fake", "1_fake")):
+        (tmp_path / "bench" / label).mkdir(parents=True, exist_ok=True)
+        pixels = texture(176, 180, seed=100 + k)
+        (tmp_path / "bench" / label / f"{k}.png").write_bytes(png(pixels))
+    killed.leave_out_slow_parts(monkeypatch.setattr)
+    where = ("--benchmark", "folder", "--root", tmp_path / "bench", "--protocol", "as-is")
+
+    def evaluate(*more):
+        out = tmp_path / "out"
+        assert main(["evaluate", *map(str, (*where, "--out", out, "--workers", 1, *more))]) == 0
+        rows = read_scores(out / "scores.parquet")
+        return rows, read_table(out / "table.json"), capsys.readouterr().out
+
+    return evaluate
+
+
+def test_an_evaluation_under_a_calibration_says_so(calibrate, evaluate, photos, records, tmp_path):
+    ours = tmp_path / "ours.json"
+    assert calibrate("--real", photos, "--scores", records, "--out", ours, *EASY)[0] == 0
+    file = read_calibration(ours)
+    name = file.guarantee.name
+    rows, table, said = evaluate("--calibration", ours)
+    assert f"Thresholds of {name}: with 80 % confidence at most 10 %" in said
+    assert {row.threshold for row in rows} == {file.branches["pixel"].threshold}
+    assert all(row.model.endswith(name) for row in rows if row.branch == "fused")
+    assert any(name in note for note in table.notes)
+    plain, _, _ = evaluate()  # in the same folder: nothing of the other is taken
+    assert {row.threshold for row in plain} != {row.threshold for row in rows}

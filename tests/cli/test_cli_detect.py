@@ -9,6 +9,8 @@ import pytest
 import standin
 from PIL import Image as PILImage
 
+from aligngemini.record_id import record_id
+
 FIELDS = (
     "path",
     "sha256",
@@ -22,6 +24,8 @@ FIELDS = (
     "branches",
     "notes",
     "error",
+    "version",
+    "id",
 )
 
 
@@ -29,8 +33,10 @@ def test_a_record_field_by_field(detect, draw):
     path = draw("a.jpg", 255, size=(80, 60))
     run = detect(path, "--format", "jsonl")
     (record,) = run.records
-    assert tuple(record) == FIELDS
+    assert tuple(record) == (*FIELDS[:9], "scope", *FIELDS[9:])
     assert record["path"] == path
+    assert record["scope"]["reasons"] == ["constant", "flat", "few-colours"]
+    assert record["id"] == record_id(record)
     assert record["sha256"] == hashlib.sha256(Path(path).read_bytes()).hexdigest()
     assert (record["width"], record["height"], record["format"]) == (80, 60, "JPEG")
     assert (record["verdict"], record["score"], record["fusion"]) == ("fake", 1.0, "or")

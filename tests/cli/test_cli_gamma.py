@@ -61,12 +61,12 @@ def test_records_say_where(detect, images):
     assert (red["verdict"], "detail" in red) == ("fake", False)
 
 
-def test_columns_of_gamma_come_last_and_only_with_it(detect, images, tmp_path):
+def test_columns_of_gamma_come_after_the_others_and_only_with_it(detect, images, tmp_path):
     out = tmp_path / "out.csv"
     detect(images, "--out", out)
     with out.open(encoding="utf-8", newline="") as file:
         edited, plain, _ = csv.DictReader(file)
-    assert list(edited)[-7:] == [
+    assert list(edited)[-9:-2] == [
         *("gamma_score", "gamma_verdict", "gamma_model", "gamma_remark", "gamma_detail"),
         *("gamma_generated_share", "gamma_moved_share"),
     ]

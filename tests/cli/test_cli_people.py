@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from aligngemini.cli.people import People, why
 from aligngemini.cli.summary import Summary
 from aligngemini.cli.table import shorten
-from aligngemini.verdict import Evidence, Problem, Signal, Verdict
+from aligngemini.verdict import Evidence, Problem, Scope, Signal, Verdict
 
 
 def verdict(path, label=None, score=None, rate=None, **settings):
@@ -167,3 +167,14 @@ def test_experts_are_told_apart_by_their_models():
 def test_a_threshold_nobody_measured_is_said_to_be_one():
     text = shown(verdict("a.jpg", "real", 0.1))
     assert "Nobody measured yet how many photos reach the pixel threshold." in text
+
+
+def test_what_is_out_of_scope_is_counted_apart_from_doubt():
+    scope = Scope(("flat",), {"flat": 0.9}, rules=1)
+    drawing = verdict("drawing.png", "undecided", 0.95, scope=scope)
+    text = shown(drawing, verdict("a.jpg", "real", 0.1))
+    assert "Out of scope: 1; drawings, charts, screenshots" in text
+    assert "both score like this" not in text
+    assert "both score like this" in shown(drawing, verdict("b.jpg", "undecided", 0.5))
+    signed = verdict("signed.png", "fake", 0.95, scope=scope)
+    assert "Out of scope" not in shown(signed, verdict("a.jpg", "real", 0.1))

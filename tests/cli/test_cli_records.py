@@ -6,7 +6,7 @@ import pytest
 
 from aligngemini.cli.records import Csv, JsonArray, JsonLines
 from aligngemini.cli.summary import Summary
-from aligngemini.verdict import Evidence, Problem, Signal, Verdict
+from aligngemini.verdict import Evidence, Problem, Scope, Signal, Verdict
 
 HOSTILE = 'new\nline,"quote" [red]\udcff\u202e\x1b[2J.jpg'
 
@@ -26,12 +26,14 @@ FULL = Verdict(
         "provenance": Evidence(signals=(Signal("exif", "hint", "ai", "Software: x; y"),), ms=0.1),
     },
     notes=("first of 2 frames",),
+    scope=Scope(("flat", "text"), {"flat": 0.9}, rules=1),
 )
 HEADER = [
     *("path", "sha256", "width", "height", "format", "verdict", "score"),
     *("pixel_score", "pixel_verdict", "pixel_model", "pixel_remark"),
     *("provenance_verdict", "signals", "error_code", "error_message", "disagreement"),
     *("semantic_score", "semantic_verdict", "semantic_model", "semantic_remark"),
+    *("scope", "id"),
 ]
 FAILED = Verdict(path=HOSTILE, error=Problem("truncated", "the file ends too early"))
 
@@ -102,6 +104,8 @@ def test_csv_reads_back_flat():
         "semantic_verdict": "",
         "semantic_model": "",
         "semantic_remark": "",
+        "scope": "flat text",
+        "id": FULL.id,
     }
     assert failed["path"] == HOSTILE.replace("\udcff", "\\udcff")
     assert (failed["verdict"], failed["error_code"]) == ("", "truncated")

@@ -26,6 +26,9 @@ class Branch(Protocol):
     def judge(self, images: Sequence[Image], *, heatmaps: bool = False) -> list[Evidence]:
         """Evidence for each image, in order.
 
+        Of a picture that is out of scope a branch that looks at it says `undecided`, with
+        `Image.scope.remark` as its remark.
+
         Args:
             images: Decoded images of any size.
             heatmaps: Whether to fill `Evidence.heatmap` and `Evidence.maps` where the branch can.

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from aligngemini.branches.fake_label import LabelError, fake_indices
-from aligngemini.branches.scope import mostly_flat
 from aligngemini.images.item import Image
 from aligngemini.runtimes.folder import ModelError
 from aligngemini.verdict import Evidence, Problem, label_for
@@ -71,15 +70,15 @@ class HubBranch:
         scores = probabilities[:, list(self.fakes)].sum(1).clip(max=1)
         ms = (time.perf_counter() - start) * 1000 / max(1, len(images))
         return [
-            self._evidence(image.pixels, float(score), ms)
+            self._evidence(image, float(score), ms)
             for image, score in zip(images, scores, strict=True)
         ]
 
-    def _evidence(self, pixels: npt.NDArray[np.uint8], score: float, ms: float) -> Evidence:
+    def _evidence(self, image: Image, score: float, ms: float) -> Evidence:
         if not np.isfinite(score):
             problem = Problem("internal", f"the classifier's answer is no number: {score}")
             return Evidence(model=self.model, error=problem)
-        remark = mostly_flat(pixels)
+        remark = image.scope.remark
         return Evidence(
             verdict=label_for(score, THRESHOLD, THRESHOLD) if remark is None else "undecided",
             remark=remark,

@@ -18,7 +18,8 @@ EPILOG = """what a verdict means (in records: fake, undecided, real):
       trusted signature in the file says so.
   undecided
       The score lies between the two thresholds, where photos and AI images are
-      both common. Read it as neither.
+      both common, or the image is out of scope: a drawing, a chart, a screenshot,
+      a page of text. Read it as neither.
   no sign of AI generation found
       No more than that. Nobody can prove a photo real.
 

@@ -1,6 +1,7 @@
 """`aligngemini evaluate`: how good a detector is on a benchmark, every score kept."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -74,10 +75,13 @@ def main(arguments: Sequence[str]) -> int:
     try:
         checks.folder(given.out, "--out")
         detector_options.check(given)
+        checks.calibration(given.calibration)
         if given.scores is not None:
-            if detector_options.any_given(given):
+            if detector_options.any_given(given) or given.calibration is not None:
                 raise checks.UsageError(
-                    "--scores", "judged already; leave --pixel, --semantic, --gamma, --fusion out"
+                    "--scores",
+                    "judged already; leave --pixel, --semantic, --gamma, --fusion and "
+                    "--calibration out",
                 )
             if len(given.protocol or ()) > 1:
                 raise checks.UsageError("--scores", "made under one protocol; name that one")
@@ -86,6 +90,9 @@ def main(arguments: Sequence[str]) -> int:
 
     from aligngemini.cli.evaluate_run import Task, run
 
+    options = detector_options.options_of(given)
+    if given.calibration is not None:
+        options = replace(options, calibration=str(given.calibration))
     return run(
         Task(
             benchmark=given.benchmark,
@@ -95,7 +102,7 @@ def main(arguments: Sequence[str]) -> int:
             protocols=tuple(dict.fromkeys(given.protocol or ())),
             limit=given.limit,
             out=given.out,
-            options=detector_options.options_of(given),
+            options=options,
             scores=given.scores,
             workers=given.workers,
             timeout=given.timeout,
@@ -160,6 +167,12 @@ def _parser() -> Parser:
     group = parser.add_argument_group("whose scores")
     detector_options.add_models(group)
     add = group.add_argument
+    add(
+        "--calibration",
+        type=Path,
+        metavar="FILE",
+        help="thresholds that aligngemini calibrate set; scores, table and reports name it",
+    )
     add(
         "--scores",
         type=Path,

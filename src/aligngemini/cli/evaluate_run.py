@@ -59,6 +59,7 @@ def run(task: Task) -> int:
             'pip install "aligngemini[evaluate]" brings what evaluating needs'
         )
     from aligngemini.benchmarks import BenchmarkError
+    from aligngemini.calibration import CalibrationError
     from aligngemini.evaluation.scores import ScoresError
     from aligngemini.fusion import FusionError
     from aligngemini.isolation import WorkerStartError
@@ -75,7 +76,7 @@ def run(task: Task) -> int:
         raise  # an OSError, and no failure: cli.main ends quietly
     except (BenchmarkError, FusionError, ModelError, ScoresError, SettingsError) as error:
         return _fail(str(error))
-    except (WorkerStartError, OSError) as error:
+    except (CalibrationError, WorkerStartError, OSError) as error:
         return _fail(str(error))
 
 
@@ -170,12 +171,22 @@ def _notes(task: Task, found: "Found") -> list[str]:
     if task.limit is not None:
         notes.append(f"Limited to {task.limit} photos and {task.limit} fakes of each subset.")
     notes += [hole.message for hole in found.holes if hole.expected is None]
+    if task.options.calibration is not None:
+        notes.append(_promise(task.options.calibration))
     if found.extra:
         notes.append(
             f"Folders and files that were not understood: {len(found.extra)}; "
             "aligngemini evaluate verify names them."
         )
     return notes
+
+
+def _promise(calibration: str) -> str:
+    from aligngemini.calibration import read_calibration
+    from aligngemini.report import words
+
+    guarantee = read_calibration(Path(calibration)).guarantee
+    return f"Thresholds of {guarantee.name}: {words.guarantee_words(guarantee)}."
 
 
 def _holes(found: "Found") -> dict[str, int]:

@@ -13,6 +13,7 @@ COLUMNS_OF_GAMMA = tuple(
     f"gamma_{column}" for column in (*COLUMNS_OF_EXPERT, "detail", "generated_share", "moved_share")
 )
 COLUMNS_OF_STABILITY = ("stability_low", "stability_high", "stability_flips", "stability_of")
+COLUMNS_LAST = ("scope", "id")
 COLUMNS_AFTER = (
     *("provenance_verdict", "signals", "error_code", "error_message", "disagreement"),
     *(f"semantic_{column}" for column in COLUMNS_OF_EXPERT),
@@ -90,7 +91,7 @@ class Csv:
             file: Takes the rows.
             experts: Pixel experts, each with columns of its own.
             gamma: Whether a GAMMA model has columns too, after the other branches.
-            stability: Whether the last columns tell how far a score moved under mild changes.
+            stability: Whether four more columns tell how far a score moved under mild changes.
         """
         self._file = file
         self._experts = [expert_name(number) for number in range(1, experts + 1)]
@@ -103,7 +104,7 @@ class Csv:
         self._gamma = gamma
         of_gamma = COLUMNS_OF_GAMMA if gamma else ()
         last = COLUMNS_OF_STABILITY if stability else ()
-        self._row((*COLUMNS_BEFORE, *of_experts, *COLUMNS_AFTER, *of_gamma, *last))
+        self._row((*COLUMNS_BEFORE, *of_experts, *COLUMNS_AFTER, *of_gamma, *last, *COLUMNS_LAST))
 
     def add(self, verdict: Verdict) -> None:
         """Write one row."""
@@ -129,6 +130,8 @@ class Csv:
                 *_cells(verdict.branches.get("semantic", Evidence())),
                 *(_gamma_cells(verdict) if self._gamma else ()),
                 *(_stability(verdict) if self._stability else ()),
+                "" if verdict.scope is None else " ".join(verdict.scope.reasons),
+                verdict.id,
             )
         )
 

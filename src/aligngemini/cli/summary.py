@@ -18,6 +18,7 @@ class Summary:
         not_needed: Inputs by branch that a cascade left out of them.
         edited: Inputs with signs of nothing but a change in a part.
         tried: Inputs judged again under mild changes.
+        out_of_scope: Inputs that are undecided because they are no photo and nothing like it.
         turned: Those of them whose verdict one of the changes turned.
         guarantee: What the calibration promises, if there is one.
     """
@@ -32,6 +33,7 @@ class Summary:
         self.edited = 0
         self.tried = 0
         self.turned = 0
+        self.out_of_scope = 0
         self.guarantee: Guarantee | None = None
 
     def add(self, verdict: Verdict) -> None:
@@ -39,6 +41,8 @@ class Summary:
         self.counts[words.kind_of(verdict)] += 1
         self.guarantee = verdict.guarantee or self.guarantee
         self.edited += words.edited(verdict)
+        if verdict.verdict == "undecided" and verdict.scope is not None:
+            self.out_of_scope += bool(verdict.scope.reasons)
         self.tried += verdict.stability is not None
         self.turned += verdict.stability is not None and verdict.stability.flips > 0
         for name, evidence in verdict.branches.items():
@@ -76,8 +80,13 @@ class Summary:
             lines.append(
                 f"Of those with signs, {self.edited} showed {words.EDITED_WORDS}, and no more."
             )
-        if self.counts["undecided"]:
+        if self.counts["undecided"] > self.out_of_scope:
             lines.append(self._undecided())
+        if self.out_of_scope:
+            lines.append(
+                f"Out of scope: {self.out_of_scope}; drawings, charts, screenshots, pages of text, "
+                "on which scores do not count."
+            )
         if self.guarantee is not None:
             lines.append(f"Promised: {words.guarantee_words(self.guarantee)}.")
         else:

@@ -9,6 +9,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
+from aligngemini.calibration import read_calibration
 from aligngemini.datasets.manifest import Row
 from aligngemini.evaluation.protocols import delivery_for
 from aligngemini.evaluation.scores import FUSED, SHARED, ScoreRow
@@ -16,6 +17,7 @@ from aligngemini.evaluation.store import Judgment, Said, Store
 from aligngemini.fusion import FusionError, open_rule
 from aligngemini.images.files import read_bytes
 from aligngemini.images.item import ImageError
+from aligngemini.images.scope import VERSION as SCOPE_RULES
 from aligngemini.images.sources import Item
 from aligngemini.isolation import WorkerStartError, map_isolated
 from aligngemini.runner import LARGE_TIMEOUT, DetectorOptions, judge_paths
@@ -54,6 +56,7 @@ def evaluate(
 
     Raises:
         DeliveryError: (a ValueError) There is no such protocol.
+        CalibrationError: (a ValueError) The calibration cannot be read.
         FusionError: (a ValueError) The fusion rule is unknown, or no branch scores.
         ValueError: A cascade was asked for.
         WorkerStartError: The detector could not be loaded.
@@ -65,7 +68,10 @@ def evaluate(
         delivery_for(protocol, "fake")
     models = name_models(options)
     # Beside the models, whatever else a verdict may hang on.
-    detector = f"{models[FUSED]}, four bits {options.four_bit}, trusting {options.trust}"
+    detector = (
+        f"{models[FUSED]}, four bits {options.four_bit}, trusting {options.trust}, "
+        f"rules of scope {SCOPE_RULES}"
+    )
     digests = Digests()
     asked: deque[tuple[str, str | None]] = deque()
     with Store(out, detector, retry=retry) as store:
@@ -87,6 +93,7 @@ def name_models(options: DetectorOptions) -> dict[str, str]:
     The detector is loaded for it once, in a process of its own.
 
     Raises:
+        CalibrationError: (a ValueError) As `evaluate`.
         FusionError: (a ValueError) As `evaluate`.
         WorkerStartError: As `evaluate`.
     """
@@ -100,6 +107,9 @@ def name_models(options: DetectorOptions) -> dict[str, str]:
         raise FusionError("no branch of this detector gives a score; switch one on")
     together = ", ".join(f"{name} {model}" for name, model in models.items())
     named = {FUSED: f"{getattr(rule, 'model', rule.name)} of {together}"}
+    if options.calibration is not None:
+        calibration = read_calibration(Path(options.calibration))
+        named[FUSED] += f" under {calibration.guarantee.name}"
     if rule.name == "or" and len(models) > 1:
         named[OR_AT_HALF] = f"{OR_AT_HALF} of {together}"
     return {**named, **models}

@@ -7,7 +7,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from aligngemini.verdict import ErrorCode, Problem
+from aligngemini.images.scope import scope_of
+from aligngemini.verdict import ErrorCode, Problem, Scope
 
 
 class ImageError(Exception):
@@ -66,3 +67,13 @@ class Image:
     def sha256(self) -> str | None:
         """Hex digest of the file's bytes; None for pixels that never were a file."""
         return digest(self.data)
+
+    @cached_property
+    def pixels_sha256(self) -> str:
+        """Hex digest of shape and pixels, for pixels that never were a file."""
+        return hashlib.sha256(repr(self.pixels.shape).encode() + self.pixels.tobytes()).hexdigest()
+
+    @cached_property
+    def scope(self) -> Scope:
+        """Whether the picture is of the kind that detectors here were measured on."""
+        return scope_of(self.pixels)

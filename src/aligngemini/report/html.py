@@ -13,12 +13,13 @@ from typing import IO, BinaryIO
 import numpy.typing as npt
 from markupsafe import Markup
 
-from aligngemini import __version__
 from aligngemini.report import words
+from aligngemini.report.explain import explain
 from aligngemini.report.files import check_target, replacing
 from aligngemini.report.overlay import ANCHORS, MOVED_ANCHORS, heatmap_png
 from aligngemini.report.page import data_uri, environment, policy
 from aligngemini.verdict import Verdict
+from aligngemini.version import __version__
 
 
 class HtmlReport:
@@ -116,6 +117,7 @@ class HtmlReport:
             name=verdict.path.replace("\\", "/").rstrip("/").rpartition("/")[2] or "(no name)",
             scale=verdict.scale,
             titles=words.branch_titles(verdict),
+            explanation=explain(verdict),
             preview=None if preview is None else data_uri("image/jpeg", preview),
             layers=layers,
         )

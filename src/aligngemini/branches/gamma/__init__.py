@@ -17,7 +17,6 @@ import numpy.typing as npt
 
 from aligngemini.branches.gamma.areas import area_of, is_edited
 from aligngemini.branches.gamma.tiling import Layout, Map, Mosaic, Pixels, cut_tile, lay_out
-from aligngemini.branches.scope import mostly_flat
 from aligngemini.images.item import Image
 from aligngemini.runtimes.folder import ModelError, ModelFolder, open_folder
 from aligngemini.runtimes.opening import Runtime, open_runtime
@@ -90,7 +89,7 @@ class GammaBranch:
 
     def judge(self, images: Sequence[Image], *, heatmaps: bool = False) -> list[Evidence]:
         """Evidence for each image, in order; see `Branch.judge`."""
-        return [self._judge(image.pixels, heatmaps=heatmaps) for image in images]
+        return [self._judge(image, heatmaps=heatmaps) for image in images]
 
     def look(self, pixels: Pixels) -> Look:
         """Run the model over the tiles of one image.
@@ -128,19 +127,19 @@ class GammaBranch:
             )
         yield from 1 / (1 + np.exp(-np.clip(maps, -30, 30)))
 
-    def _judge(self, pixels: Pixels, *, heatmaps: bool) -> Evidence:
+    def _judge(self, image: Image, *, heatmaps: bool) -> Evidence:
         start = time.perf_counter()
-        look = self.look(pixels)
+        look = self.look(image.pixels)
         if not np.isfinite(look.logit):
             # NaN compares false with every threshold: it would pass for `undecided`.
             problem = Problem("internal", f"the GAMMA model's answer is no number: {look.logit}")
             return Evidence(model=self.model, error=problem)
         calibration = self.folder.calibration
         score = float(calibrated(look.logit, calibration.scale, calibration.bias))
-        remark = mostly_flat(pixels)
+        remark = image.scope.remark
         label = label_for(score, calibration.threshold, calibration.threshold_real)
         verdict = label if remark is None else "undecided"
-        height, width = pixels.shape[:2]
+        height, width = image.height, image.width
         seen = ~np.isnan(look.maps[MAPS[0]])
         areas = {
             name: area_of(values, look.layout.cell, height, width)

@@ -63,7 +63,7 @@ class PixelBranch:
         logits = self.logits([image.pixels for image in images])
         ms = (time.perf_counter() - start) * 1000 / max(1, len(images))
         return [
-            self._evidence(image.pixels, logit, ms, heatmaps)
+            self._evidence(image, logit, ms, heatmaps=heatmaps)
             for image, logit in zip(images, logits, strict=True)
         ]
 
@@ -86,17 +86,15 @@ class PixelBranch:
         """
         return self.views.heatmap(pixels, self._calibrated)
 
-    def out_of_scope(self, pixels: npt.NDArray[np.uint8]) -> str | None:
+    def out_of_scope(self, image: Image) -> str | None:
         """Why the score of this image means nothing, or None where it does.
 
         The thresholds were set on photos and photo-like pictures of a certain size. Of anything
         else the branch says `undecided`, whatever the score.
         """
-        return self.views.out_of_scope(pixels)
+        return self.views.too_small(image.pixels) or image.scope.remark
 
-    def _evidence(
-        self, pixels: npt.NDArray[np.uint8], logit: float, ms: float, heatmaps: bool
-    ) -> Evidence:
+    def _evidence(self, image: Image, logit: float, ms: float, *, heatmaps: bool) -> Evidence:
         calibration = self.folder.calibration
         if not np.isfinite(logit):
             # NaN compares false with every threshold: it would pass for `undecided`.
@@ -106,8 +104,8 @@ class PixelBranch:
         score = float(self._calibrated(logit))
         label = label_for(score, calibration.threshold, calibration.threshold_real)
         start = time.perf_counter()
-        remark = self.out_of_scope(pixels)
-        heatmap = self.heatmap(pixels) if heatmaps else None
+        remark = self.out_of_scope(image)
+        heatmap = self.heatmap(image.pixels) if heatmaps else None
         return Evidence(
             verdict=label if remark is None else "undecided",
             remark=remark,

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from aligngemini.branches.pixel.views import Heat, Pixels, cells_along, stitch
-from aligngemini.branches.scope import mostly_flat
 from aligngemini.images.views import center_crop, cut, grid
 from aligngemini.runtimes.opening import Runtime
 from aligngemini.runtimes.preprocess import CenterCrop
@@ -53,6 +52,6 @@ class CenterCropViews:
         rows, columns = cells_along(height, size, cells), cells_along(width, size, cells)
         return stitch(patches, tiles, size, padded.shape)[:rows, :columns]
 
-    def out_of_scope(self, pixels: Pixels) -> str | None:
-        """Mostly flat; a small image is padded, as in training."""
-        return mostly_flat(pixels)
+    def too_small(self, pixels: Pixels) -> str | None:
+        """Never: a small image is padded, as in training."""
+        return None

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from aligngemini.branches.pixel.views import Heat, Pixels, cells_along, stitch
-from aligngemini.branches.scope import mostly_flat
 from aligngemini.images.views import cut, grid, pad_to, textured_tiles, whole
 from aligngemini.runtimes.opening import Runtime
 from aligngemini.runtimes.preprocess import CropsAndWhole
@@ -52,12 +51,12 @@ class CropsAndWholeViews:
         height, width = (cells_along(side, size, cells) for side in pixels.shape[:2])
         return stitch(patches, tiles, size, padded.shape)[:height, :width]
 
-    def out_of_scope(self, pixels: Pixels) -> str | None:
-        """Too small for a crop, or mostly flat."""
+    def too_small(self, pixels: Pixels) -> str | None:
+        """Smaller than a crop."""
         size = self.settings.crop_size
         if min(pixels.shape[:2]) < size:
             return f"under {size} pixels a side, too small for the pixel expert"
-        return mostly_flat(pixels)
+        return None
 
     def _logit(self, pixels: Pixels) -> float:
         views = self.settings

@@ -29,8 +29,8 @@ class Views(Protocol):
         """(h, w) float32 in [0, 1], NaN where nobody looked; `calibrated` gives P(fake)."""
         ...
 
-    def out_of_scope(self, pixels: Pixels) -> str | None:
-        """Why the score of this image means nothing, or None where it does."""
+    def too_small(self, pixels: Pixels) -> str | None:
+        """Why there is too little to see for a score, or None where there is not."""
         ...
 
 

@@ -61,17 +61,16 @@ class ProvenanceBranch:
         """
         authorities = None if trust is None else read_trust(trust)
         self._credentials = CredentialReader(authorities)
-        self._authorities = authorities
+        self._rules = f"rules-{RULES_VERSION}"
+        if authorities is not None:
+            self._rules += f"+trust-{hashlib.sha256(authorities.encode()).hexdigest()[:12]}"
 
     @cached_property
     def fingerprint(self) -> str:
         """See the class."""
         from importlib import metadata  # noqa: PLC0415 - slower to import than a photo is to read
 
-        text = f"rules-{RULES_VERSION}+c2pa-{metadata.version('c2pa-python')}"
-        if self._authorities is not None:
-            text += f"+trust-{hashlib.sha256(self._authorities.encode()).hexdigest()[:12]}"
-        return text
+        return f"{self._rules}+c2pa-{metadata.version('c2pa-python')}"
 
     def judge(self, images: Sequence[Image], *, heatmaps: bool = False) -> list[Evidence]:
         """Evidence for each image, in order. Never raises, whatever the bytes.
@@ -89,6 +88,7 @@ class ProvenanceBranch:
             verdict=reading.findings.verdict,
             signals=tuple(dict.fromkeys(reading.signals))[:MAX_SIGNALS],
             error=reading.error,
+            model=f"{self.name}@{self._rules}",
             ms=1000 * (time.perf_counter() - start),
         )
 

@@ -57,7 +57,7 @@ class SemanticBranch:
         if isinstance(answer, Problem):
             return Evidence(model=self.model, error=answer)
         start = time.perf_counter()
-        evidence = self._read(answer)
+        evidence = _within_scope(self._read(answer), image)
         if self.explain and evidence.verdict in ("fake", "real"):
             evidence = self._explained(image, evidence, evidence.verdict)
         return replace(evidence, ms=ms + (time.perf_counter() - start) * 1000)
@@ -89,6 +89,16 @@ class SemanticBranch:
             return replace(evidence, error=error.problem)
         contrary = self.backend.prompt.verdict("real" if label == "fake" else "fake")
         return replace(evidence, explanation=explanation(text, contrary))
+
+
+def _within_scope(evidence: Evidence, image: Image) -> Evidence:
+    """The evidence, `undecided` where the picture is of no kind the model was measured on.
+
+    What a drawing shows need not be possible, and nobody measured how often that is called fake.
+    """
+    if image.scope.remark is None or evidence.verdict is None:
+        return evidence
+    return replace(evidence, verdict="undecided", remark=image.scope.remark)
 
 
 def _refusal(image: Image) -> Problem | None:
