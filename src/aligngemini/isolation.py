@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing import connection, get_context
 from multiprocessing.context import BaseContext
@@ -64,14 +64,14 @@ def map_isolated(
     Raises:
         WorkerStartError: While iterating: `prepare` raised, or workers die or hang in it.
     """
-    results = _results(_Pool[Item, Result](prepare, workers, timeout, memory), items)
+    results = _results(Pool[Item, Result](prepare, workers, timeout, memory), items)
     next(results)  # to the first yield: from here on closing the iterator ends the workers
     return results
 
 
-def _results(pool: "_Pool[Item, Result]", items: Iterable[Item]) -> Generator[Any, None, None]:
+def _results(pool: "Pool[Item, Result]", items: Iterable[Item]) -> Generator[Any, None, None]:
     source = iter(items)
-    window: deque[_Task[Item, Result]] = deque()
+    window: deque[Task[Item, Result]] = deque()
     more = True
     try:
         pool.start()
@@ -83,7 +83,7 @@ def _results(pool: "_Pool[Item, Result]", items: Iterable[Item]) -> Generator[An
             worker = pool.free_worker() if more and len(window) < IN_FLIGHT else None
             if worker is not None:
                 try:
-                    window.append(_Task(next(source)))
+                    window.append(Task(next(source)))
                 except StopIteration:
                     more = False
                 else:
@@ -97,13 +97,17 @@ def _results(pool: "_Pool[Item, Result]", items: Iterable[Item]) -> Generator[An
 
 
 @dataclass
-class _Task(Generic[Item, Result]):
+class Task(Generic[Item, Result]):
+    """An item on its way."""
+
     item: Item
     answer: Result | Problem | None = None
     done: bool = False
 
     def finish(self, answer: Result | Problem) -> None:
+        """Give it its answer."""
         self.answer, self.done = answer, True
+        del self.item  # it may carry its bytes, and the answer may wait long for its turn
 
 
 @dataclass
@@ -112,7 +116,7 @@ class _Worker(Generic[Item, Result]):
     pipe: "connection.Connection[Any, Any]"
     deadline: float  # of its start, then of the item in hand
     ready: bool = False
-    task: _Task[Item, Result] | None = None
+    task: Task[Item, Result] | None = None
 
     @property
     def idle(self) -> bool:
@@ -120,16 +124,20 @@ class _Worker(Generic[Item, Result]):
 
 
 @dataclass
-class _Pool(Generic[Item, Result]):
+class Pool(Generic[Item, Result]):
+    """The worker processes behind `map_isolated` and `isolation_stream.stream_isolated`."""
+
     prepare: Prepare[Item, Result]
     size: int
     timeout: float
     memory: int | None
+    reply: Callable[[Item, Any], Any] = lambda item, question: None
     context: BaseContext = field(default_factory=lambda: get_context(_start_method()))
     workers: "list[_Worker[Item, Result]]" = field(default_factory=list)
     failed_starts: int = 0
 
     def start(self) -> None:
+        """Start all workers; they load while the caller goes on."""
         for _ in range(self.size):
             self._add_worker()
 
@@ -141,16 +149,19 @@ class _Pool(Generic[Item, Result]):
             self._add_worker()
         return next((worker for worker in self.workers if worker.idle), None)
 
-    def give(self, worker: "_Worker[Item, Result]", task: "_Task[Item, Result]") -> None:
+    def give(self, worker: "_Worker[Item, Result]", task: "Task[Item, Result]") -> None:
+        """Put an item into a free worker's hands."""
         worker.task = task
         worker.deadline = time.monotonic() + self.timeout
         # A worker that died idle makes the pipe break here; `wait` then finds it gone.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             worker.pipe.send(task.item)
 
-    def wait(self) -> None:
+    def wait(self, at_most: float | None = None) -> None:
         """Wait for the next thing that happens to any worker, and deal with it."""
         deadlines = [worker.deadline for worker in self.workers if not worker.idle]
+        if at_most is not None:
+            deadlines.append(time.monotonic() + at_most)
         patience = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
         ready = connection.wait([worker.pipe for worker in self.workers], patience)
         now = time.monotonic()
@@ -163,6 +174,7 @@ class _Pool(Generic[Item, Result]):
                 self._drop(worker, Problem("timeout", f"not done after {limit:g} seconds"))
 
     def close(self) -> None:
+        """End all workers."""
         for worker in self.workers:
             # A busy one may be writing a file, and gets the chance to take it away again.
             (worker.process.kill if worker.idle else worker.process.terminate)()
@@ -202,13 +214,18 @@ class _Pool(Generic[Item, Result]):
         if kind == "ready":
             worker.ready = True
             self.failed_starts = 0
+        elif kind == "ask" and worker.task is not None:
+            worker.deadline = time.monotonic() + self.timeout
+            # A worker that died meanwhile is found by the next `wait`.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                worker.pipe.send(self.reply(worker.task.item, payload))
         elif worker.task is not None:
             worker.task.finish(payload)
             worker.task = None
 
     def _died(self, worker: "_Worker[Item, Result]") -> None:
         worker.process.join(GRACE)
-        reason = _cause_of_death(worker.process.exitcode)
+        reason = cause_of_death(worker.process.exitcode)
         self._drop(worker, Problem("crashed", f"the process that judged it died ({reason})"))
 
     def _drop(self, worker: "_Worker[Item, Result]", problem: Problem) -> None:
@@ -243,7 +260,8 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _cause_of_death(code: int | None) -> str:
+def cause_of_death(code: int | None) -> str:
+    """Why a process ended, in words, by the exit code that `multiprocessing` gives it."""
     if code is None:
         return "unknown cause"
     if code >= 0:

@@ -25,6 +25,8 @@ Prepare: TypeAlias = Callable[[], Callable[[Item], Result]]
 ORPHAN_GRACE = 5  # seconds over its limit after which a worker ends itself
 HELD_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+_parent: "Connection[Any, Any] | None" = None
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -51,11 +53,14 @@ def work(
 
     Args:
         pipe: Items come in; out go `("ready", None)` or `("failed", exception or text)` once,
-            then one `("answer", answer or Problem)` an item.
+            then one `("answer", answer or Problem)` an item, and any number of
+            `("ask", question)` before it, each of which gets a reply in the other direction.
         inherited: The parent's ends of pipes, which only the parent may hold.
         prepare: Gives the function that answers.
         limits: What the worker may take.
     """
+    global _parent  # noqa: PLW0603 - one process, one parent
+    _parent = pipe
     _own_signals()
     for theirs in inherited:
         theirs.close()
@@ -78,15 +83,34 @@ def work(
             pipe.send_bytes(answer)
 
 
+def ask(question: Any) -> Any:
+    """Ask the parent, while an item is in hand; see `isolation_stream.stream_isolated`.
+
+    Raises:
+        RuntimeError: This is no worker.
+    """
+    if _parent is None:
+        raise RuntimeError("nobody to ask: this process is no worker")
+    left = _alarm(0)  # however long the parent takes, it is not the item that hangs
+    _parent.send(("ask", question))
+    reply = _parent.recv()
+    _alarm(left)
+    return reply
+
+
 def _answer(function: Callable[[Any], Any], item: Any) -> Any:
     """The pickled answer; whatever goes wrong on the way is an answer too."""
     try:
         return ForkingPickler.dumps(("answer", function(item)))
-    except MemoryError:
-        problem = Problem("crashed", "judging it took more memory than a worker may have")
     except Exception as error:
-        problem = Problem("internal", _describe(error))
-    return ForkingPickler.dumps(("answer", problem))
+        return ForkingPickler.dumps(("answer", problem_of(error)))
+
+
+def problem_of(error: Exception) -> Problem:
+    """The problem that stands for what a function raised."""
+    if isinstance(error, MemoryError):
+        return Problem("crashed", "judging it took more memory than a worker may have")
+    return Problem("internal", _describe(error))
 
 
 def _describe(error: Exception) -> str:
@@ -125,12 +149,14 @@ def _last_resort(seconds: float) -> Iterator[None]:
 
     It is for a worker that hangs when its parent has been killed and nobody else is left.
     """
-    if not hasattr(signal, "alarm"):
-        yield
-        return
-    signal.alarm(ceil(seconds) + ORPHAN_GRACE)
+    _alarm(ceil(seconds) + ORPHAN_GRACE)
     yield
-    signal.alarm(0)
+    _alarm(0)
+
+
+def _alarm(seconds: int) -> int:
+    """Have the system end this process after so many seconds, 0 for never; gives what was left."""
+    return signal.alarm(seconds) if hasattr(signal, "alarm") else 0
 
 
 def _limit_memory(extra: int | None) -> None:

@@ -251,7 +251,7 @@ class _Judge:
         verdict.to_json()  # a record nobody could write (a NaN) fails here, as this input's error
         preview = _preview(image) if self.previews else None
         heatmap, maps = _drawn(verdict) if self.heatmaps else (None, {})
-        return Judged(_without_heatmaps(verdict), preview, heatmap, maps)
+        return Judged(without_heatmaps(verdict), preview, heatmap, maps)
 
     def _deliver(self, image: Image, delivery: str) -> Image | Verdict:
         """The image as it arrives, or the verdict of one that cannot."""
@@ -290,7 +290,7 @@ def _preview(image: Image) -> bytes:
     return preview_jpeg(image)
 
 
-def _without_heatmaps(verdict: Verdict) -> Verdict:
+def without_heatmaps(verdict: Verdict) -> Verdict:
     """The verdict as it travels: small."""
     branches = {
         name: replace(evidence, heatmap=None, maps=None)

@@ -25,7 +25,7 @@ def read_bytes(path: str | Path, *, limits: Limits | None = None) -> bytes:
         ImageError: `not-found`, `unreadable`, `empty` or `too-large`.
     """
     limits = limits or Limits()
-    with _opened(path) as (file, size):
+    with opened(path) as (file, size):
         limits.check_bytes(size)
         data = file.read(limits.max_bytes + 1)
     limits.check_bytes(len(data))
@@ -45,7 +45,7 @@ def read_head(path: str | Path, count: int) -> tuple[bytes, int]:
     Raises:
         ImageError: `not-found`, `unreadable` or `empty`.
     """
-    with _opened(path) as (file, size):
+    with opened(path) as (file, size):
         head = file.read(count)
     if not head:
         raise ImageError("empty", "the file is empty")
@@ -53,7 +53,7 @@ def read_head(path: str | Path, count: int) -> tuple[bytes, int]:
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[tuple[BinaryIO, int]]:
+def opened(path: str | Path) -> Iterator[tuple[BinaryIO, int]]:
     """A regular file and its size; what fails in the block is an `ImageError` too."""
     try:
         _check_kind(os.stat(path).st_mode)  # noqa: PTH116 - Path("") is the current folder

@@ -59,7 +59,11 @@ class Skipped:
 
 
 def expand(
-    inputs: Sequence[str], *, stdin: TextIO | None = None, skipped: Skipped | None = None
+    inputs: Sequence[str],
+    *,
+    stdin: TextIO | None = None,
+    skipped: Skipped | None = None,
+    also: tuple[str, ...] = (),
 ) -> Iterator[Item]:
     """Turn what the user named into image paths, in the order given.
 
@@ -74,6 +78,7 @@ def expand(
             `stdin`.
         stdin: Where `-` reads; never read ahead of the items taken.
         skipped: Takes the count of files in folders that are no images.
+        also: Suffixes, in small letters, of other files in folders that are given too.
 
     Yields:
         One item for each image, and one with a problem for each input that leads nowhere:
@@ -83,9 +88,9 @@ def expand(
     for name in inputs:
         if name == "-" and stdin is not None:
             for line in _lines(stdin):
-                yield from _expand_path(line, skipped, patterns=False)
+                yield from _expand_path(line, skipped, also, patterns=False)
         else:
-            yield from _expand_path(name, skipped, patterns=True)
+            yield from _expand_path(name, skipped, also, patterns=True)
 
 
 def _lines(stdin: TextIO) -> Iterator[str]:
@@ -98,39 +103,41 @@ def _lines(stdin: TextIO) -> Iterator[str]:
             yield path
 
 
-def _expand_path(name: str, skipped: Skipped, *, patterns: bool) -> Iterator[Item]:
+def _expand_path(
+    name: str, skipped: Skipped, also: tuple[str, ...], *, patterns: bool
+) -> Iterator[Item]:
     try:
         mode = os.stat(name).st_mode  # noqa: PTH116 - Path("") is the current folder
     except (FileNotFoundError, NotADirectoryError, ValueError):
         if os.path.lexists(name):
             yield Item(name)  # a link to nowhere; reading it will say so
         elif patterns and glob.has_magic(name):
-            yield from _expand_pattern(name, skipped)
+            yield from _expand_pattern(name, skipped, also)
         else:
             yield _problem(name, "not-found", "there is no such file or folder")
     except OSError as error:
         yield _problem(name, "unreadable", f"cannot be read: {error.strerror}")
     else:
         if stat.S_ISDIR(mode):
-            yield from _walk(name, skipped)
+            yield from _walk(name, skipped, also)
         else:
             yield Item(name)
 
 
-def _expand_pattern(pattern: str, skipped: Skipped) -> Iterator[Item]:
+def _expand_pattern(pattern: str, skipped: Skipped, also: tuple[str, ...]) -> Iterator[Item]:
     found = False
     folders: set[Path] = set()
     for name in sorted(glob.iglob(pattern, recursive=True)):  # noqa: PTH207 - has no absolute ones
         found = True
         if folders.isdisjoint(Path(name).parents):  # `**` finds a folder and then what is in it
-            yield from _expand_path(name, skipped, patterns=False)
+            yield from _expand_path(name, skipped, also, patterns=False)
         if Path(name).is_dir():
             folders.add(Path(name))
     if not found:
         yield _problem(pattern, "not-found", "no file matches this pattern")
 
 
-def _walk(folder: str, skipped: Skipped) -> Iterator[Item]:
+def _walk(folder: str, skipped: Skipped, also: tuple[str, ...]) -> Iterator[Item]:
     seen: set[tuple[int, int]] = set()
     waiting = [folder]
     while waiting:
@@ -141,7 +148,7 @@ def _walk(folder: str, skipped: Skipped) -> Iterator[Item]:
             except OSError as error:
                 reason = f"the folder cannot be read: {error.strerror}"
                 yield _problem(path, "unreadable", reason)
-        elif Path(path).suffix.lower() in SUFFIXES or _looks_like_image(path):
+        elif path.lower().endswith((*SUFFIXES, *also)) or _looks_like_image(path):
             yield Item(path)
         else:
             skipped.add(path)
