@@ -20,7 +20,7 @@ MAKEFLAGS += --no-print-directory
 export IMAGES
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs regress clean
+.PHONY: help demo test lint docs regress browser clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -40,7 +40,7 @@ demo: $(VENV)/.installed
 
 # One thread: PyTorch's idle threads spin and would take the cores from each other.
 test: export OMP_NUM_THREADS = 1
-test: lint docs
+test: lint docs browser
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/.installed-dev
@@ -57,6 +57,13 @@ docs: $(VENV)/.installed-dev
 # Part of the tests too. A change that is meant is recorded by: python tools/regress.py --accept WHY
 regress: $(VENV)/.installed-dev
 	$(BIN)/python tools/regress.py
+
+# Tests of the pages skip themselves where there is no Chromium; where we may, it is brought.
+browser:
+	@command -v chromium > /dev/null || command -v google-chrome > /dev/null || { \
+	  test "$$(id -u)" = 0 && command -v apt-get > /dev/null && \
+	  apt-get update -qq && apt-get install -qq --yes --no-install-recommends chromium; } > /dev/null 2>&1 || \
+	  echo "There is no Chromium and none could be installed: the tests of the pages will be skipped"
 
 clean:
 	rm -rf .venv demo-output site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis \

@@ -22,6 +22,10 @@ EXTRAS = {
     "vlm": "the semantic branch, experts that nobody exported, hf: classifiers",
     "train": "building training sets, training, exporting",
     "evaluate": "measuring on benchmarks",
+    "scan": "archives, Parquet and buckets for scans, near-duplicates",
+    "cluster": "scans on Ray",
+    "serve": "the HTTP service",
+    "client": "asking such a service from Python",
 }
 """What each extra of the package switches on."""
 VARIABLES = (

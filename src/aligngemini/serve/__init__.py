@@ -1,0 +1,1 @@
+"""The HTTP service: images in, records out, over a network."""

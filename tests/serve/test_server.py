@@ -1,0 +1,108 @@
+"""The command: a real server, told to stop, killed, started again."""
+
+import concurrent.futures
+import os
+import signal
+import socket
+import sys
+
+import httpx
+import psutil
+import pytest
+from fixtures.drawn import png, striped
+from serving import serving, until
+
+from aligngemini.cli import main
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="relies on Linux")
+
+
+def family(process):
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def ended(processes):
+    return not psutil.wait_procs(processes, timeout=20)[1]
+
+
+def worker_of(process):
+    """The process that judges: the fork server's child."""
+    return next(
+        one for one in family(process) if not one.children() and one.memory_info().rss > 5e7
+    )
+
+
+@linux
+def test_what_was_accepted_is_answered_before_it_ends(options, picture):
+    with serving(options) as (process, url), concurrent.futures.ThreadPoolExecutor() as threads:
+        others = family(process)
+        worker = worker_of(process)
+        worker.suspend()  # so that all of them wait
+        asked = [
+            threads.submit(
+                httpx.post, f"{url}/v1/detect", files={"file": ("a.png", picture)}, timeout=60
+            )
+            for _ in range(3)
+        ]
+        until(lambda: "held_bytes 0.0" not in httpx.get(f"{url}/metrics").text)
+        for one in (*others, process):  # all of them, as service managers do
+            os.kill(one.pid, signal.SIGTERM)
+        until(lambda: _refuses(url))
+        worker.resume()
+        assert [answer.result().status_code for answer in asked] == [200] * 3
+        assert process.wait(20) == 0
+        assert ended(others)
+
+
+@linux
+def test_a_kill_leaves_no_process_and_a_job_is_finished_by_the_next(options, tmp_path):
+    files = [("file", (f"{k}.png", png(striped(64, 64, 10 + k)))) for k in range(40)]
+    with serving(options, "--jobs", tmp_path / "jobs") as (process, url):
+        job = httpx.post(f"{url}/v1/jobs", files=files).json()["id"]
+        until(lambda: httpx.get(f"{url}/v1/jobs/{job}").json()["done"] >= 5)
+        others = family(process)
+        process.kill()
+        process.wait()
+        assert ended(others)
+    with serving(options, "--jobs", tmp_path / "jobs") as (process, url):
+        until(lambda: httpx.get(f"{url}/v1/jobs/{job}").json()["state"] == "finished")
+        found = httpx.get(f"{url}/v1/jobs/{job}/results?limit=1000").json()["results"]
+    assert [record["path"] for record in found] == [name for _, (name, _) in files]
+    assert all(record["verdict"] for record in found)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--pixel", "none-such"], "none-such"),
+        (["--api-keys", "none-such"], "cannot be read"),
+        (["--host", "192.0.2.1"], "cannot listen"),
+        (["--port", "99999"], "between 0 and 65535"),
+        (["--keep", "none/such"], "no such folder"),
+        (["--calibration", "none-such"], "--calibration"),
+        (["--fusion", "none-such"], "--fusion"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence_and_ends_with_2(capsys, arguments, said):
+    try:
+        code = main(["serve", "--port", "0", "--gamma", "off", "--workers", "1", *arguments])
+    except SystemExit as end:
+        code = end.code
+    text = capsys.readouterr().err
+    assert code == 2
+    assert said in text
+    assert "Traceback" not in text
+
+
+def test_a_port_in_use_is_said(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        assert main(["serve", "--port", str(other.getsockname()[1])]) == 2
+    assert "cannot listen" in capsys.readouterr().err
+
+
+def _refuses(url):
+    try:
+        httpx.get(f"{url}/healthz")
+    except httpx.TransportError:
+        return True
+    return False
