@@ -21,7 +21,7 @@ from aligngemini.runtimes.folder import open_folder
 from aligngemini.verdict import ErrorCode, Signal
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SHELLS = ("bash", "console", "sh")
 
 BLOCK = re.compile(

@@ -11,6 +11,8 @@ from importlib import import_module
 
 COMMANDS = {
     "detect": "say of each image whether it shows signs of AI generation",
+    "explain": "say in plain words how a verdict came about",
+    "scan": "judge millions of images into a store that loses nothing",
     "build": "make a data set for training",
     "train": "train a pixel expert, the semantic model or GAMMA, and measure it",
     "calibrate": "set thresholds on your own photos, guaranteed to call few of them fake",
@@ -19,8 +21,10 @@ COMMANDS = {
     "evaluate": "measure a detector on a benchmark, every score kept",
     "reproduce": "make a paper's table again from the benchmarks on this disk",
     "robustness": "measure what delivery, words in the picture or an attack do to verdicts",
+    "experiment": "run a study of the papers' own questions",
     "models": "list, download, import and remove pixel experts",
     "export": "make a pixel expert run without PyTorch",
+    "serve": "judge images over HTTP: an API, and a page for people",
     "selftest": "check that this installation answers as it was released",
     "doctor": "say what is installed and what would run where",
 }

@@ -1,0 +1,1 @@
+"""A drawn world with two axes: what is possible, and what a decoder made."""
