@@ -110,6 +110,7 @@ def _settings(given: Any) -> "ServiceSettings":
         cors=tuple(given.cors or ()),
         allow_urls=given.allow_urls,
         keep=given.keep,
+        scores=given.scores,
         jobs=given.jobs,
     )
 
@@ -214,6 +215,13 @@ def _add_access(group: Any) -> None:
         type=Path,
         metavar="DIR",
         help="keep every image and its record there; without it nothing is kept",
+    )
+    add(
+        "--scores",
+        type=Path,
+        metavar="FILE",
+        help="keep how many images had which score on which day, to tell of drift; without it "
+        "that is known until the service ends",
     )
     add(
         "--jobs",

@@ -13,6 +13,7 @@ from aligngemini.isolation import WorkerStartError
 from aligngemini.runtimes.folder import ModelError
 from aligngemini.scan.store import StoreError
 from aligngemini.serve.settings import ServiceSettings
+from aligngemini.settings import SettingsError
 
 ORDERLY = 0
 CONNECTIONS = 1024  # at a time; further ones are turned away
@@ -65,8 +66,10 @@ def _serve(settings: ServiceSettings, host: str, listener: socket.socket) -> int
             server.run([listener])
     except Stopped as stopped:
         return ORDERLY if server.started and not server.force_exit else stopped.code
-    except (ModelError, WorkerStartError) as error:
+    except (ModelError, WorkerStartError, SettingsError) as error:
         return _fail(str(error))
+    except OSError as error:
+        return _fail(f"--scores {settings.scores}: {error.strerror or error}")
     finally:
         if jobs is not None:
             jobs.stop()

@@ -1,9 +1,12 @@
 """What Prometheus is told."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
+from aligngemini.calibration.drift import Drift
 from aligngemini.serve.worker import Answer
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -13,8 +16,14 @@ SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 class Metrics:
     """Counters of one service; none of them knows an image by name."""
 
-    def __init__(self) -> None:
+    def __init__(self, drifts: Callable[[], Mapping[str, Drift]]) -> None:
+        """Begin with nothing.
+
+        Args:
+            drifts: Gives what the last comparison of each branch's scores says.
+        """
         self._registry = CollectorRegistry()
+        self._registry.register(_Drifts(drifts))
         self._requests = Counter(
             "aligngemini_requests",
             "Requests answered",
@@ -76,3 +85,27 @@ class Metrics:
     def text(self) -> bytes:
         """All of them in Prometheus's text format."""
         return generate_latest(self._registry)
+
+
+class _Drifts(Collector):
+    """What days that are over say, looked up when it is asked for."""
+
+    def __init__(self, drifts: Callable[[], Mapping[str, Drift]]) -> None:
+        self._drifts = drifts
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        warned = GaugeMetricFamily(
+            "aligngemini_drift_warned",
+            "Whether the last day's scores are another kind's",
+            labels=["branch"],
+        )
+        effect = GaugeMetricFamily(
+            "aligngemini_drift_effect",
+            "Largest difference of the shares of images that reach a score",
+            labels=["branch"],
+        )
+        for branch, found in self._drifts().items():
+            warned.add_metric([branch], float(found.warned))
+            effect.add_metric([branch], found.effect)
+        yield warned
+        yield effect

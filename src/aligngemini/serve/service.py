@@ -13,6 +13,7 @@ from aligngemini.cores import usable_cores
 from aligngemini.fusion import open_rule
 from aligngemini.images.item import ImageError
 from aligngemini.images.limits import Limits
+from aligngemini.serve.drift import DriftWatch
 from aligngemini.serve.keep import keep
 from aligngemini.serve.metrics import Metrics
 from aligngemini.serve.pool import BusyError, Pool
@@ -63,7 +64,8 @@ class Service:
             memory=settings.memory,
         )
         self.fusion = open_rule(settings.detector.fusion).name
-        self.metrics = Metrics()
+        self.drift = DriftWatch(settings.scores)
+        self.metrics = Metrics(self.drift.latest)
         watch = self.metrics.watch
         watch("queue", "Images that wait for a worker", lambda: self.pool.waiting)
         watch("queue_capacity", "Images that may wait", lambda: self.pool.capacity)
@@ -79,10 +81,13 @@ class Service:
 
         Raises:
             WorkerStartError: That failed; the message says why.
+            SettingsError: (a ValueError) The file of scores holds something else.
+            OSError: It cannot be read or written.
         """
         self.pool.start()
         facts = self.facts()
         self.identity = facts[0]["identity"]
+        self.drift.open(self.identity)
         if self.settings.batch is None and _many_at_once(facts):
             self.pool.batch = GPU_BATCH
         if self.settings.queue is None:
@@ -91,6 +96,7 @@ class Service:
     def close(self, *, finish: bool = True) -> None:
         """Take nothing more, and end; see `Pool.close`."""
         self.pool.close(finish=finish)
+        self.drift.try_saving()
 
     def facts(self) -> list[dict[str, Any]]:
         """What each worker that is ready has loaded; see `facts_of`."""
@@ -153,6 +159,7 @@ class Service:
         answers = [next(judged) if answer is None else answer for answer in refused]
         for answer in answers:
             self.metrics.answer(answer)
+            self.drift.add(answer.scores)
         if self.settings.keep is not None:
             await self._keep(self.settings.keep, uploads, answers)
         return answers

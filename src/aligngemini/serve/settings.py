@@ -31,6 +31,7 @@ class ServiceSettings:
         cors: Origins whose pages may ask.
         allow_urls: Whether callers may name images by URL.
         keep: Folder for what came in; None keeps nothing.
+        scores: File for the counts of scores that tell of drift; None counts in memory alone.
         jobs: Folder for jobs; None takes none.
         job_limits: What one job may bring.
     """
@@ -49,5 +50,6 @@ class ServiceSettings:
     cors: tuple[str, ...] = ()
     allow_urls: bool = False
     keep: Path | None = None
+    scores: Path | None = None
     jobs: Path | None = None
     job_limits: RequestLimits = JOB_LIMITS

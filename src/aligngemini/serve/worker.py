@@ -63,6 +63,7 @@ class Answer:
         problem: Its error.
         seconds: What each branch took.
         failed: Branches that gave no answer.
+        scores: Those that tell of drift, by branch.
         judged: For the HTML report, where it was asked for.
     """
 
@@ -71,6 +72,7 @@ class Answer:
     problem: Problem | None = None
     seconds: tuple[tuple[str, float], ...] = ()
     failed: tuple[str, ...] = ()
+    scores: tuple[tuple[str, float], ...] = ()
     judged: Judged | None = None
 
 
@@ -139,6 +141,8 @@ def answer_to(verdict: Verdict, image: "Image | None" = None, wanted: Wanted = W
         image: Decoded; None where that was not possible.
         wanted: What goes with the record.
     """
+    from aligngemini.calibration.drift import counted_scores  # noqa: PLC0415 - loads numpy
+
     result = verdict.to_dict() | {"words": words_of(verdict)}
     if image is not None and not wanted.report:
         result |= _pictures(verdict, image, wanted)
@@ -149,6 +153,7 @@ def answer_to(verdict: Verdict, image: "Image | None" = None, wanted: Wanted = W
         verdict.error,
         tuple((name, one.ms / 1000) for name, one in branches if one.ms is not None),
         tuple(name for name, one in branches if one.error is not None),
+        tuple(counted_scores(result).items()),
         _judged(verdict, image) if wanted.report else None,
     )
 
