@@ -24,7 +24,7 @@ from aligngemini.experiments.photos import (
     kept,
     read_patches,
 )
-from aligngemini.experiments.small_decoders import open_decoder, reconstruct
+from aligngemini.experiments.small_decoders import open_decoder
 from aligngemini.experiments.small_expert import ExpertSettings, score, train_small_expert
 from aligngemini.experiments.small_gamma import (
     GammaSettings,
@@ -41,6 +41,7 @@ from aligngemini.experiments.small_reader import (
 )
 from aligngemini.experiments.study import StudyError
 from aligngemini.experiments.two_branches import draw
+from aligngemini.experiments.world.decoders import reconstruct
 from aligngemini.experiments.world.drawing import render
 from aligngemini.fusion import FUSIONS
 from aligngemini.images.degrade import blur

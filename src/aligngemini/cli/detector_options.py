@@ -1,5 +1,7 @@
 """The detector's options, as the commands take them that judge images with one."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aligngemini.cli import checks
@@ -32,6 +34,14 @@ def add_models(group: Any) -> None:
     add("--fusion", default="or", metavar="RULE", help="as of detect (default: or)")
 
 
+def add_reading(group: Any) -> None:
+    """Add those on what becomes of scores, which commands that measure do without."""
+    add = group.add_argument
+    add("--cascade", action="store_true", help="as of detect")
+    add("--calibration", type=Path, metavar="FILE", help="as of detect")
+    add("--trust", metavar="PEM", help="as of detect")
+
+
 def add_running(group: Any) -> None:
     """Add the options that say where and how long it judges."""
     add = group.add_argument
@@ -61,6 +71,16 @@ def check(given: Any) -> None:
     )
 
 
+def check_reading(given: Any) -> None:
+    """The same with those of `add_reading`.
+
+    Raises:
+        UsageError: They do not, or the calibration is no file.
+    """
+    check(given)
+    checks.calibration(given.calibration)
+
+
 def any_given(given: Any) -> bool:
     """Whether a model or a rule was named, which scores made elsewhere have no use for."""
     named = (given.pixel, given.gamma, given.semantic != "off", given.fusion != "or")
@@ -79,4 +99,14 @@ def options_of(given: Any) -> "DetectorOptions":
         gamma=given.gamma or DEFAULT_GAMMA,
         fusion=given.fusion,
         device=given.device,
+    )
+
+
+def reading_options_of(given: Any) -> "DetectorOptions":
+    """The same with those of `add_reading`."""
+    return replace(
+        options_of(given),
+        cascade=given.cascade,
+        calibration=None if given.calibration is None else str(given.calibration),
+        trust=given.trust,
     )

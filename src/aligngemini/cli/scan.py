@@ -46,7 +46,6 @@ examples:
 if TYPE_CHECKING:
     import argparse
 
-    from aligngemini.runner import DetectorOptions
 
 WATCH_SECONDS = 10.0
 ACTIONS = ("status", "retry", "export")
@@ -69,8 +68,7 @@ def main(arguments: Sequence[str]) -> int:
     if not specs:
         parser.error("say what to scan: SOURCE")
     try:
-        detector_options.check(given)
-        checks.calibration(given.calibration)
+        detector_options.check_reading(given)
         _check(specs, given)
     except checks.UsageError as error:
         parser.error(str(error))
@@ -78,7 +76,12 @@ def main(arguments: Sequence[str]) -> int:
     from aligngemini.cli.scan_run import Running, run
     from aligngemini.scan.request import Request
 
-    request = Request.of(specs, _options(given), column=given.column, near=given.near_duplicates)
+    request = Request.of(
+        specs,
+        detector_options.reading_options_of(given),
+        column=given.column,
+        near=given.near_duplicates,
+    )
     running = Running(
         store=given.store,
         workers=given.workers,
@@ -90,18 +93,6 @@ def main(arguments: Sequence[str]) -> int:
         pools=tuple(given.pool or ()),
     )
     return run(request, running, prog=parser.prog)
-
-
-def _options(given: "argparse.Namespace") -> "DetectorOptions":
-    """The detector; `scan` has options for it that commands which measure do without."""
-    from dataclasses import replace
-
-    return replace(
-        detector_options.options_of(given),
-        cascade=given.cascade,
-        calibration=None if given.calibration is None else str(given.calibration),
-        trust=given.trust,
-    )
 
 
 def _check(specs: Sequence[str], given: "argparse.Namespace") -> None:
@@ -187,10 +178,7 @@ def _parser() -> Parser:
     )
     group = parser.add_argument_group("how to judge")
     detector_options.add_models(group)
-    add = group.add_argument
-    add("--cascade", action="store_true", help="as of detect")
-    add("--calibration", type=Path, metavar="FILE", help="as of detect")
-    add("--trust", metavar="PEM", help="as of detect")
+    detector_options.add_reading(group)
     group = parser.add_argument_group("how to run")
     detector_options.add_running(group)
     add = group.add_argument

@@ -60,8 +60,6 @@ def _settings(given: Any) -> "ServiceSettings":
     Raises:
         UsageError: They make no sense together, or a file they name cannot be used.
     """
-    from dataclasses import replace
-
     from aligngemini.runner import (
         LARGE_MEMORY,
         LARGE_TIMEOUT,
@@ -74,8 +72,7 @@ def _settings(given: Any) -> "ServiceSettings":
     from aligngemini.serve.settings import ServiceSettings
     from aligngemini.serve.uploads import RequestLimits
 
-    detector_options.check(given)
-    checks.calibration(given.calibration)
+    detector_options.check_reading(given)
     for option, folder in (("--keep", given.keep), ("--jobs", given.jobs)):
         if folder is not None:
             checks.folder(folder, option)
@@ -83,12 +80,7 @@ def _settings(given: Any) -> "ServiceSettings":
         keys = None if given.api_keys is None else KeyRing.read(given.api_keys)
     except KeyFileError as error:
         raise checks.UsageError("--api-keys", str(error)) from error
-    options = replace(
-        detector_options.options_of(given),
-        calibration=None if given.calibration is None else str(given.calibration),
-        cascade=given.cascade,
-        trust=given.trust,
-    )
+    options = detector_options.reading_options_of(given)
     large = any_large(options)
     workers = given.workers or default_workers(options)
     timeout = given.timeout or (LARGE_TIMEOUT if large else TIMEOUT)
@@ -127,10 +119,7 @@ def _parser() -> Parser:
     add("--port", type=_port, default=8000, help="port (default: 8000; 0 takes a free one)")
     group = parser.add_argument_group("how to judge")
     detector_options.add_models(group)
-    add = group.add_argument
-    add("--cascade", action="store_true", help="as of detect")
-    add("--calibration", type=Path, metavar="FILE", help="as of detect")
-    add("--trust", metavar="PEM", help="as of detect")
+    detector_options.add_reading(group)
     group = parser.add_argument_group("how to run")
     detector_options.add_running(group)
     add = group.add_argument

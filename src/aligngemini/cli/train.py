@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aligngemini.cli.checks import WRONG_USE
 from aligngemini.cli.parser import Parser, positive_int
-from aligngemini.cli.training_run import checking, not_installed, run_training
+from aligngemini.cli.training_run import checking, not_installed, run_training, work_folder
 
 if TYPE_CHECKING:
     import argparse
@@ -100,7 +100,7 @@ def _train(given: "argparse.Namespace") -> str | None:
         backbone=given.backbone,
         batch_size=given.batch_size,
     )
-    work = given.work or given.out.with_name(given.out.name + "-work")
+    work = work_folder(given)
     if isinstance(recipe, CompactRecipe):
         from aligngemini.training.compact import build_compact
 

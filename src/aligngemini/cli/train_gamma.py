@@ -7,7 +7,7 @@ from pathlib import Path
 from aligngemini.cli.checks import WRONG_USE
 from aligngemini.cli.parser import Parser, positive_int
 from aligngemini.cli.progress import progress
-from aligngemini.cli.training_run import not_installed, run_training
+from aligngemini.cli.training_run import not_installed, run_training, work_folder
 
 COMMAND = "aligngemini train gamma"
 
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str]) -> int:
             backbone=given.backbone,
             batch_size=given.batch_size,
         )
-        work = given.work or given.out.with_name(given.out.name + "-work")
+        work = work_folder(given)
         return build_gamma(
             recipe, given.manifest, given.out, work, workers=given.workers, progress=_measuring
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aligngemini.cli.checks import WRONG_USE
 from aligngemini.cli.parser import Parser, positive_int
-from aligngemini.cli.training_run import checking, not_installed, run_training
+from aligngemini.cli.training_run import checking, not_installed, run_training, work_folder
 
 COMMAND = "aligngemini train semantic"
 
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str]) -> int:
         )
         if (warning := leakage_warning(given.data / "leakage.json")) is not None:
             print(f"{COMMAND}: {warning}.", file=sys.stderr)
-        work = given.work or given.out.with_name(given.out.name + "-work")
+        work = work_folder(given)
         return build_semantic(recipe, given.data, given.out, work, progress=checking)
 
     return run_training(

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 from aligngemini.cli.checks import WRONG_USE
 from aligngemini.cli.progress import progress
@@ -45,6 +46,12 @@ def run_training(
         for line in diagnosis_lines(out):
             print(f"  {line}", file=sys.stderr)
     return 0
+
+
+def work_folder(given: Any) -> Path:
+    """Where checkpoints and logs go: --work, or a folder beside --out."""
+    work: Path = given.work or given.out.with_name(given.out.name + "-work")
+    return work
 
 
 def checking(total: int) -> AbstractContextManager[Callable[[], None]]:

@@ -1,6 +1,5 @@
 """What do two branches miss that ask two questions, and does GAMMA find it?"""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -10,13 +9,12 @@ import torch
 from matplotlib.figure import Figure
 
 from aligngemini.evaluation.metrics import auc
-from aligngemini.experiments.budgets import ByBranch, called_fake, probabilities, within_budget
+from aligngemini.experiments.budgets import called_fake, probabilities, within_budget
 from aligngemini.experiments.completeness_shipped import JUDGED, SHIPPED, run_shipped
 from aligngemini.experiments.completeness_text import DESIGN, MEANING
 from aligngemini.experiments.edits import KINDS, edit
 from aligngemini.experiments.figures import bars
-from aligngemini.experiments.photos import FOLDERS, kept
-from aligngemini.experiments.small_decoders import reconstruct
+from aligngemini.experiments.photos import FOLDERS
 from aligngemini.experiments.small_gamma import (
     GammaSettings,
     look,
@@ -31,10 +29,12 @@ from aligngemini.experiments.two_branches import (
     UNSEEN,
     BranchSettings,
     draw,
+    kept_logits,
     open_branches,
     saved,
     world_decoder,
 )
+from aligngemini.experiments.world.decoders import reconstruct
 from aligngemini.fusion import FUSIONS
 from aligngemini.images.degrade import Pixels
 from aligngemini.models.gamma import Gamma
@@ -95,7 +95,8 @@ def run(task: Task) -> dict[str, float]:
     settings: Settings = task.settings
     if task.cell in SHIPPED:
         return run_shipped(task, settings.real, settings.budget)
-    logits = _logits(settings, task.seed, task.cache)
+    file = task.cache / f"logits-{task.seed}.npz"
+    logits = kept_logits(file, partial(_judge, settings, task.seed, task.cache))
     photos = logits[FIT + INTACT]
     # Each branch is calibrated on what it was taught.
     fakes = {
@@ -118,16 +119,6 @@ def run(task: Task) -> dict[str, float]:
     found[NOTHING] = (others + 1 - alarms) / 2
     if task.cell == "gamma":
         found[UNCHANGED] = auc(logits[INTACT]["gamma"], logits[UNCHANGED]["gamma"])
-    return found
-
-
-def _logits(settings: Settings, seed: int, cache: Path) -> Mapping[str, ByBranch]:
-    """Logits by set and branch; of a seed they are made once."""
-    flat = kept(cache / f"logits-{seed}.npz", partial(_judge, settings, seed, cache))
-    found: dict[str, dict[str, np.ndarray]] = {}
-    for name, values in flat.items():
-        group, _, branch = name.rpartition("/")
-        found.setdefault(group, {})[branch] = values
     return found
 
 

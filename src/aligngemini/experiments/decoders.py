@@ -34,7 +34,7 @@ from aligngemini.experiments.photos import (
     kept,
     read_patches,
 )
-from aligngemini.experiments.small_decoders import FAMILIES, open_decoder, reconstruct
+from aligngemini.experiments.small_decoders import FAMILIES, open_decoder
 from aligngemini.experiments.small_expert import (
     ExpertSettings,
     Scores,
@@ -43,6 +43,7 @@ from aligngemini.experiments.small_expert import (
     train_small_expert,
 )
 from aligngemini.experiments.study import Control, Study, StudyError, Task
+from aligngemini.experiments.world.decoders import reconstruct
 from aligngemini.images.degrade import Pixels
 from aligngemini.models.reconstruction import VaeError
 

@@ -21,8 +21,6 @@ from aligngemini.experiments.budgets import (
 )
 from aligngemini.experiments.figures import bars
 from aligngemini.experiments.fusion_text import DESIGN, MEANING
-from aligngemini.experiments.photos import kept
-from aligngemini.experiments.small_decoders import reconstruct
 from aligngemini.experiments.study import Control, Study, Task
 from aligngemini.experiments.table import Table, judged
 from aligngemini.experiments.two_branches import (
@@ -32,10 +30,12 @@ from aligngemini.experiments.two_branches import (
     UNSEEN_RULES,
     BranchSettings,
     draw,
+    kept_logits,
     open_branches,
     saved,
     world_decoder,
 )
+from aligngemini.experiments.world.decoders import reconstruct
 from aligngemini.fusion import FUSIONS
 from aligngemini.fusion.base import FusionError, Rule
 from aligngemini.fusion.fitted import FittedRule, FusionFile, counted_log_odds, fused_score
@@ -87,7 +87,8 @@ SETTINGS = {
 def run(task: Task) -> dict[str, float]:
     """One rule, fitted on the calibration set and tested on everything else."""
     settings: Settings = task.settings
-    logits = _logits(settings, task.seed, task.cache)
+    file = task.cache / f"logits-{task.seed}.npz"
+    logits = kept_logits(file, partial(_judge, settings, task.seed, task.cache))
     photos = logits[CALIBRATION + INTACT]
     fakes = _joined([logits[CALIBRATION + kind] for kind in KNOWN])
     scores = {name: probabilities(one, photos, fakes) for name, one in logits.items()}
@@ -159,16 +160,6 @@ def _named(branches: Mapping[str, Evidence]) -> dict[str, Evidence]:
 
 def _joined(parts: Sequence[ByBranch]) -> dict[str, np.ndarray]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _logits(settings: Settings, seed: int, cache: Path) -> dict[str, dict[str, np.ndarray]]:
-    """Logits by set and branch; of a seed they are made once."""
-    flat = kept(cache / f"logits-{seed}.npz", partial(_judge, settings, seed, cache))
-    found: dict[str, dict[str, np.ndarray]] = {}
-    for name, values in flat.items():
-        group, _, branch = name.rpartition("/")
-        found.setdefault(group, {})[branch] = values
-    return found
 
 
 def _judge(settings: Settings, seed: int, cache: Path) -> dict[str, np.ndarray]:

@@ -27,7 +27,7 @@ from aligngemini.experiments.leakage_report import (
 )
 from aligngemini.experiments.leakage_text import DESIGN, MEANING
 from aligngemini.experiments.photos import FOLDERS, REAL, find_images, kept, read_patches
-from aligngemini.experiments.small_decoders import open_decoder, reconstruct
+from aligngemini.experiments.small_decoders import open_decoder
 from aligngemini.experiments.small_expert import ExpertSettings, score, train_small_expert
 from aligngemini.experiments.small_reader import (
     Reader,
@@ -37,6 +37,7 @@ from aligngemini.experiments.small_reader import (
     train_reader,
 )
 from aligngemini.experiments.study import Control, Study, StudyError, Task
+from aligngemini.experiments.world.decoders import reconstruct
 from aligngemini.experiments.world.drawing import render
 from aligngemini.images.degrade import Pixels, SemanticChain, semantic_chain
 from aligngemini.models.reconstruction import VaeError

@@ -132,18 +132,3 @@ def _through(model: Any, images: Tensor) -> Tensor:
     latents = encoded.latent_dist.mean if hasattr(encoded, "latent_dist") else encoded.latent
     decoded: Tensor = model.decode(latents).sample
     return decoded
-
-
-def reconstruct(decoder: Vae, photos: Pixels, *, batch: int = 16) -> Pixels:
-    """Send photos through a decoder, (N, S, S, 3) uint8 RGB to the same.
-
-    Raises:
-        VaeError: One comes out without finite numbers, or does not fit the GPU.
-    """
-    done: list[Pixels] = []
-    for start in range(0, len(photos), batch):
-        for image in decoder.reconstruct(photos[start : start + batch]):
-            if not isinstance(image, np.ndarray):
-                raise VaeError(f"{decoder.name}: {image.reason}")
-            done.append(image)
-    return np.stack(done)

@@ -5,7 +5,7 @@ small reader that learned some rules. Pictures have one label a branch: whether 
 pixels, and whether a rule is broken.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +14,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from aligngemini.experiments.small_decoders import open_decoder, reconstruct
+from aligngemini.experiments.budgets import ByBranch
+from aligngemini.experiments.photos import kept
+from aligngemini.experiments.small_decoders import open_decoder
 from aligngemini.experiments.small_expert import ExpertSettings, Scores, score, train_small_expert
 from aligngemini.experiments.small_reader import (
     Reader,
@@ -23,6 +25,7 @@ from aligngemini.experiments.small_reader import (
     read,
     train_reader,
 )
+from aligngemini.experiments.world.decoders import reconstruct
 from aligngemini.experiments.world.drawing import render
 from aligngemini.experiments.world.scene import draw_scene
 from aligngemini.images.degrade import Pixels, reencode
@@ -138,6 +141,20 @@ def draw(
         for k in range(count)
     ]
     return np.stack([render(scene, side) for scene in scenes])
+
+
+def kept_logits(file: Path, judge: Callable[[], Mapping[str, Scores]]) -> Mapping[str, ByBranch]:
+    """Logits by set and branch; made once.
+
+    Args:
+        file: A `.npz` file that keeps them.
+        judge: Makes them, by `set/branch`.
+    """
+    found: dict[str, dict[str, Scores]] = {}
+    for name, logits in kept(file, judge).items():
+        group, _, branch = name.rpartition("/")
+        found.setdefault(group, {})[branch] = logits
+    return found
 
 
 def saved(pictures: Pixels, quality: int = QUALITY) -> Pixels:

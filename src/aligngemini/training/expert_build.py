@@ -24,7 +24,7 @@ from aligngemini.training.expert_recipe import ExpertRecipe
 from aligngemini.training.findings import Diagnosis, add_diagnosis
 from aligngemini.training.gamma_recipe import GammaRecipe
 from aligngemini.training.probing import Progress, no_progress
-from aligngemini.training.recipe import RecipeError
+from aligngemini.training.recipe import RecipeError, check_unused
 
 
 def build_expert(
@@ -56,8 +56,7 @@ def build_expert(
         ManifestError: The manifest cannot be used, has no pairs, or `work` belongs to another run.
         RecipeError: The backbone cannot be opened or does not fit the crop, or `out` is in use.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RecipeError(f"{out} is there already; give --out another folder, or remove it")
+    check_unused(out)
     data = _open_data(manifest)
     expert = new_expert(recipe)
     preprocess = _preprocess(recipe, expert)

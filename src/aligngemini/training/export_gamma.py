@@ -28,7 +28,6 @@ from aligngemini.training.export_expert import check_weights, copy_settings, ins
 from aligngemini.training.exportable import exportable
 from aligngemini.training.onnx_graph import check_outputs, write_graph
 from aligngemini.training.parity import BATCH, Parity, drawn_files, open_images
-from aligngemini.verdict import calibrated
 
 OUTPUTS = ("logit", "generated", "moved")
 
@@ -123,14 +122,9 @@ def compare_maps(
         noise = rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
         check_outputs(trained.run(pixels=noise), exported.run(pixels=noise))
     parity = Parity()
-    calibration = model.calibration
     for image in open_images(files, parity.unreadable):
         expected, got = (one.look(image.pixels) for one in sides)
         check_outputs(expected.maps, got.maps)
-        logits = [np.array([look.logit]) for look in (expected, got)]
-        parity.logit = max(parity.logit, check_outputs({"logit": logits[0]}, {"logit": logits[1]}))
-        scores = [calibrated(one, calibration.scale, calibration.bias) for one in logits]
-        parity.score = max(parity.score, check_outputs({"score": scores[0]}, {"score": scores[1]}))
-        parity.images += 1
+        parity.add(np.array([expected.logit]), np.array([got.logit]), model.calibration)
         step()
     return parity

@@ -26,7 +26,7 @@ from aligngemini.training.gamma import new_gamma, spread, train_gamma
 from aligngemini.training.gamma_card import GammaData, gamma_card
 from aligngemini.training.gamma_recipe import GammaRecipe
 from aligngemini.training.probing import Progress, no_progress
-from aligngemini.training.recipe import RecipeError
+from aligngemini.training.recipe import check_unused
 
 UNMEASURED = Calibration(
     scale=1.0,
@@ -67,8 +67,7 @@ def build_gamma(
         RecipeError: The backbone cannot be opened or does not fit the tiles, `out` is in use, or
             `work` belongs to another run.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RecipeError(f"{out} is there already; give --out another folder, or remove it")
+    check_unused(out)
     data = _open_data(manifest, pairs=recipe.crops.pairs)
     gamma = new_gamma(recipe)
     with PartialState().main_process_first():

@@ -5,18 +5,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image as PILImage
 
 from aligngemini.branches.pixel import PixelBranch
 from aligngemini.images.decode import decode
 from aligngemini.images.files import read_bytes
 from aligngemini.images.item import Image, ImageError
-from aligngemini.runtimes.folder import ModelFolder
+from aligngemini.runtimes.folder import Calibration, ModelFolder
 from aligngemini.runtimes.opening import Runtime
 from aligngemini.training.onnx_graph import ExportError, check_outputs
 from aligngemini.verdict import calibrated
+
+Logits: TypeAlias = npt.NDArray[np.floating[Any]]
 
 BATCH = 4
 
@@ -47,6 +51,19 @@ class Parity:
     score: float = 0.0
     unreadable: dict[str, str] = field(default_factory=dict)
 
+    def add(self, expected: Logits, got: Logits, calibration: Calibration) -> None:
+        """Compare the logits of some images, and the scores they become.
+
+        Raises:
+            ExportError: One is more than 1e-4 away.
+        """
+        self.logit = max(self.logit, check_outputs({"logit": expected}, {"logit": got}))
+        scores = [
+            calibrated(logits, calibration.scale, calibration.bias) for logits in (expected, got)
+        ]
+        self.score = max(self.score, check_outputs({"score": scores[0]}, {"score": scores[1]}))
+        self.images += len(expected)
+
 
 def compare_files(
     model: ModelFolder,
@@ -69,18 +86,12 @@ def compare_files(
         ExportError: A logit or a score is more than 1e-4 away.
     """
     parity = Parity()
-    calibration = model.calibration
     sides = [PixelBranch(model, runtime) for runtime in (trained, exported)]
     size, images = 1, open_images(files, parity.unreadable)
     while chunk := list(islice(images, size)):
         pixels = [image.pixels for image in chunk]
         expected, got = (np.array(side.logits(pixels)) for side in sides)
-        parity.logit = max(parity.logit, check_outputs({"logit": expected}, {"logit": got}))
-        scores = [
-            calibrated(logits, calibration.scale, calibration.bias) for logits in (expected, got)
-        ]
-        parity.score = max(parity.score, check_outputs({"score": scores[0]}, {"score": scores[1]}))
-        parity.images += len(chunk)
+        parity.add(expected, got, model.calibration)
         for _ in chunk:
             step()
         size = BATCH  # the first alone: a batch of one takes other paths through an engine

@@ -20,6 +20,16 @@ class RecipeError(ValueError):
     """A recipe that cannot be used; the message says which and why."""
 
 
+def check_unused(out: Path) -> None:
+    """Make sure that a model folder may be written: it is missing, or empty.
+
+    Raises:
+        RecipeError: It is in use.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RecipeError(f"{out} is there already; give --out another folder, or remove it")
+
+
 @dataclass(frozen=True)
 class CompactRecipe:
     """Settings of the compact pixel expert.

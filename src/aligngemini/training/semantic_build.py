@@ -22,7 +22,7 @@ from aligngemini.runtimes.semantic_folder import (
 from aligngemini.training.diagnose import diagnose_semantic
 from aligngemini.training.findings import add_diagnosis
 from aligngemini.training.probing import Progress, no_progress
-from aligngemini.training.recipe import RecipeError
+from aligngemini.training.recipe import RecipeError, check_unused
 from aligngemini.training.semantic import figures_of, steps_of, train_semantic
 from aligngemini.training.semantic_card import semantic_card
 from aligngemini.training.semantic_data import Preferences, open_preferences
@@ -60,8 +60,7 @@ def build_semantic(
             `work` belongs to another run.
         ModelError: The base model's files are damaged.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RecipeError(f"{out} is there already; give --out another folder, or remove it")
+    check_unused(out)
     process = PartialState()
     with process.main_process_first():
         preferences = open_preferences(

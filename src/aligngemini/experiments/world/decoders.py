@@ -17,14 +17,14 @@ from torch.nn import functional as F
 from aligngemini.experiments.world.drawing import render
 from aligngemini.experiments.world.scene import RULES, draw_scene
 from aligngemini.images.degrade import Pixels
-from aligngemini.models.reconstruction import Unreconstructed, Vae
+from aligngemini.models.reconstruction import Unreconstructed, Vae, VaeError
 from aligngemini.models.vaes import open_vae
 
 LINEAR = {"linear-8": (8, 48), "linear-6": (6, 30), "linear-4": (4, 14)}
 """Side of a patch, pixels, and latents for each, by name: about four numbers become one."""
 
 PHOTOS, PHOTO_SIDE = 100, 96
-AT_ONCE = 32
+AT_ONCE = 16
 
 
 class _Encoded(NamedTuple):
@@ -85,7 +85,7 @@ def reconstruct(vae: Vae, images: Pixels) -> Pixels:
         images: (N, H, W, 3) uint8 RGB.
 
     Raises:
-        FloatingPointError: The decoder gave no finite numbers for one.
+        VaeError: One comes out without finite numbers, or does not fit the GPU.
     """
     height, width = images.shape[1:3]
     down, right = -height % vae.factor, -width % vae.factor
@@ -94,7 +94,7 @@ def reconstruct(vae: Vae, images: Pixels) -> Pixels:
     for start in range(0, len(padded), AT_ONCE):
         for result in vae.reconstruct(padded[start : start + AT_ONCE]):
             if isinstance(result, Unreconstructed):
-                raise FloatingPointError(result.reason)
+                raise VaeError(f"{vae.name}: {result.reason}")
             found.append(result[:height, :width])
     return np.stack(found)
 
