@@ -25,6 +25,10 @@ def answer(item):
             os.kill(os.getpid(), signal.SIGKILL)
         case ("ask", question):
             return ask(question)
+        case ("ask and work", question):
+            reply = ask(question)
+            time.sleep(0.5)
+            return reply
     return item
 
 
@@ -101,10 +105,11 @@ def test_a_parent_that_takes_its_time_to_reply_costs_nobody_their_life(monkeypat
     monkeypatch.setattr(isolation_worker, "ORPHAN_GRACE", 0)
 
     def slow(item, question):
-        time.sleep(2.5)
+        time.sleep(4)
         return "late"
 
-    assert stream([("ask", "x")], timeout=1, reply=slow) == [(("ask", "x"), "late")]
+    item = ("ask and work", "x")
+    assert stream([item], timeout=3, reply=slow) == [(item, "late")]
 
 
 def test_only_workers_have_somebody_to_ask():

@@ -215,10 +215,11 @@ class Pool(Generic[Item, Result]):
             worker.ready = True
             self.failed_starts = 0
         elif kind == "ask" and worker.task is not None:
-            worker.deadline = time.monotonic() + self.timeout
+            reply = self.reply(worker.task.item, payload)
+            worker.deadline = time.monotonic() + self.timeout  # not of the time the reply took
             # A worker that died meanwhile is found by the next `wait`.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                worker.pipe.send(self.reply(worker.task.item, payload))
+                worker.pipe.send(reply)
         elif worker.task is not None:
             worker.task.finish(payload)
             worker.task = None
