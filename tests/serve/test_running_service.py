@@ -1,6 +1,7 @@
 """The command: a real server, told to stop, killed, started again."""
 
 import concurrent.futures
+import contextlib
 import os
 import re
 import signal
@@ -35,7 +36,10 @@ def worker_of(process):
 
 @linux
 def test_what_was_accepted_is_answered_before_it_ends(options, picture):
-    with serving(options) as (process, url), concurrent.futures.ThreadPoolExecutor() as threads:
+    with (
+        serving(options, "--queue", 8) as (process, url),
+        concurrent.futures.ThreadPoolExecutor() as threads,
+    ):
         others = family(process)
         worker = worker_of(process)
         worker.suspend()  # so that all of them wait
@@ -70,6 +74,20 @@ def test_a_kill_leaves_no_process_and_a_job_is_finished_by_the_next(options, tmp
         found = httpx.get(f"{url}/v1/jobs/{job}/results?limit=1000").json()["results"]
     assert [record["path"] for record in found] == [name for _, (name, _) in files]
     assert all(record["verdict"] for record in found)
+
+
+@linux
+def test_headers_without_end_are_refused_and_workers_give_way(options):
+    with serving(options) as (process, url):
+        address = (httpx.URL(url).host, httpx.URL(url).port)
+        with socket.create_connection(address, timeout=20) as caller:
+            caller.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n")
+            with contextlib.suppress(ConnectionError):  # it need not read all of them
+                for number in range(20):
+                    caller.sendall(b"X-%d: %b\r\n" % (number, b"x" * 10_000))
+            with contextlib.suppress(ConnectionError):
+                assert caller.recv(100).startswith(b"HTTP/1.1 400 ")
+        assert worker_of(process).nice() > psutil.Process(process.pid).nice()
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def _parser() -> Parser:
         "--queue",
         type=positive_int,
         metavar="N",
-        help="images that may wait; what comes then is refused (default: 4 times --workers and "
+        help="images that may wait; what comes then is refused (default: twice --workers times "
         "--batch)",
     )
     _add_limits(parser.add_argument_group("limits"))

@@ -49,6 +49,7 @@ def _serve(settings: ServiceSettings, host: str, listener: socket.socket) -> int
             lifespan="off",
             access_log=False,  # ours has no query in it
             log_config=None,
+            http="h11",  # httptools, taken where it is installed, sets headers no limit
             server_header=False,
             limit_concurrency=CONNECTIONS,
             timeout_graceful_shutdown=round(settings.request_timeout) + 1,

@@ -25,7 +25,7 @@ from aligngemini.verdict import Problem, Verdict
 
 GPU_BATCH = 8
 UPLOADS = 64  # requests whose bodies are on their way, at most; slow ones keep nobody waiting
-ROUNDS = 4  # of work that may wait: who is accepted waits that long at most
+ROUNDS = 2  # of work that may wait: who is accepted waits that long at most
 
 log = logging.getLogger("aligngemini.serve")
 

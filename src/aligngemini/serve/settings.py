@@ -19,8 +19,8 @@ class ServiceSettings:
         detector: What to judge with.
         workers: Processes.
         batch: Images that a worker takes at a time, at most; None takes what suits the device.
-        queue: Images that may wait for a worker; beyond that, requests are refused. None takes four
-            times what the workers take at once.
+        queue: Images that may wait for a worker; beyond that, requests are refused. None takes
+            twice what the workers take at once.
         timeout: Seconds for one image.
         request_timeout: Seconds for a whole request, the upload and the wait included.
         memory: Bytes a worker may add to what it took to load, or None.

@@ -1,7 +1,9 @@
 """What a worker of the service does: files in, finished JSON out."""
 
 import json
+import os
 import signal
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -18,6 +20,7 @@ from aligngemini.verdict import Problem, Verdict
 if TYPE_CHECKING:  # the workers' to load: this module is also the parent's
     from aligngemini.images.item import Image
 
+NICER = 5  # than the process that listens: it has to say no while all cores judge
 TOGETHER = 32_000_000  # pixels of the images that go through a model at once
 
 
@@ -89,6 +92,8 @@ class Judge:
         """
         # Service managers tell the whole group to end, but the parent lets work be finished.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if sys.platform != "win32":
+            os.nice(NICER)
         self.detector = options.load(threads)
         self.detector.limits = limits
         self._options = options
