@@ -13,8 +13,8 @@ from statistics import NormalDist
 import numpy as np
 
 from aligngemini import Detector, Evidence
+from aligngemini.evidence import label_for
 from aligngemini.images.item import Image
-from aligngemini.verdict import label_for
 
 SHARES = (0.0, 0.01, 0.1, 0.25, 0.5, 0.75, 1.0)
 RULES = {

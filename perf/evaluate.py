@@ -24,7 +24,7 @@ GOAL_SECONDS, GOAL_BYTES = 30, 1 << 30
 
 def drawn_rows(count):
     from aligngemini.evaluation.scores import ScoreRow
-    from aligngemini.verdict import label_for
+    from aligngemini.evidence import label_for
 
     rng = np.random.default_rng(0)
     columns = [(p, b) for p in ("as-is", "all-alike") for b in ("fused", "pixel")]

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aligngemini import Detector
+from aligngemini.evidence import NOT_NEEDED, Evidence
 from aligngemini.fusion import FUSIONS, join
 from aligngemini.fusion.cascade import not_needed, settled
 from aligngemini.fusion.fitted import FittedRule
 from aligngemini.fusion.rules import Weighted
 from aligngemini.images.item import Image
-from aligngemini.verdict import NOT_NEEDED, Evidence
 
 NAMES = ("provenance", "pixel", "pixel-2", "semantic")
 LOOKING = NAMES[1:]

@@ -12,10 +12,10 @@ from fixtures.models import CALIBRATION, brightness_folder
 from PIL import Image as PILImage
 
 from aligngemini import Detector
+from aligngemini.evidence import Evidence
 from aligngemini.images.decode import Limits, decode
 from aligngemini.images.item import Image
 from aligngemini.runtimes.folder import ModelError
-from aligngemini.verdict import Evidence
 
 
 @pytest.fixture(scope="module")

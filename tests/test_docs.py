@@ -14,11 +14,11 @@ import pytest
 from fixtures.signing import action, authority, sign
 
 from aligngemini.cli.detect import _parser
+from aligngemini.evidence import ErrorCode, Signal
 from aligngemini.images import decode
 from aligngemini.images.sources import SUFFIXES
 from aligngemini.report import words
 from aligngemini.runtimes.folder import open_folder
-from aligngemini.verdict import ErrorCode, Signal
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

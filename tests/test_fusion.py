@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
+from aligngemini.evidence import Evidence
 from aligngemini.fusion import FUSIONS, fuse_or
-from aligngemini.verdict import Evidence
 
 LABELS = ("fake", "undecided", "real", None)
 

@@ -22,10 +22,11 @@ from hypothesis import strategies as st
 from aligngemini import Detector
 from aligngemini.evaluation.fusion_fit import fit_fusion
 from aligngemini.evaluation.guarantee import upper_bound
+from aligngemini.evidence import Evidence
 from aligngemini.fusion import FUSIONS, FusionError, join, open_rule
 from aligngemini.fusion.fitted import FittedRule, fingerprint, write_fusion
 from aligngemini.fusion.rules import Vote, Weighted
-from aligngemini.verdict import Evidence, Verdict
+from aligngemini.verdict import Verdict
 
 LABELS = ("fake", "undecided", "real", None)
 NAMES = ("pixel", "pixel-2", "semantic")

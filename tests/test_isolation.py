@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from aligngemini import isolation
+from aligngemini.evidence import Problem
 from aligngemini.isolation import WorkerStartError, map_isolated
-from aligngemini.verdict import Problem
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="relies on Linux")
 

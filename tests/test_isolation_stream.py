@@ -8,10 +8,10 @@ import time
 import pytest
 
 from aligngemini import isolation_worker
+from aligngemini.evidence import Problem
 from aligngemini.isolation import WorkerStartError
 from aligngemini.isolation_stream import stream_isolated
 from aligngemini.isolation_worker import ask
-from aligngemini.verdict import Problem
 
 
 def answer(item):

@@ -10,17 +10,10 @@ from fixtures.signing import authority
 
 from aligngemini.branches.provenance import ProvenanceBranch
 from aligngemini.detector import Detector
+from aligngemini.evidence import Evidence, Problem, Signal, Stability
 from aligngemini.images.item import Image
 from aligngemini.record_id import record_id
-from aligngemini.verdict import (
-    Evidence,
-    Guarantee,
-    Problem,
-    Scope,
-    Signal,
-    Stability,
-    Verdict,
-)
+from aligngemini.verdict import Guarantee, Scope, Verdict
 
 PIXEL = Evidence(verdict="fake", score=0.75, threshold=0.7, threshold_real=0.3, model="p@1", ms=2.0)
 FULL = Verdict(

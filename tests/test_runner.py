@@ -9,11 +9,12 @@ from PIL import Image as PILImage
 
 from aligngemini.cores import usable_cores
 from aligngemini.detector import Detector
+from aligngemini.evidence import Evidence, Problem, label_for
 from aligngemini.images.sources import Item
 from aligngemini.isolation import WorkerStartError
 from aligngemini.report.drawing import overlay_name
 from aligngemini.runner import DetectorOptions, judge_paths
-from aligngemini.verdict import Evidence, Problem, Verdict, label_for
+from aligngemini.verdict import Verdict
 
 
 class Brightness:

@@ -7,6 +7,7 @@ from fixtures.drawn import png, texture
 from fixtures.models import brightness_folder
 
 from aligngemini.detector import Detector
+from aligngemini.evidence import MILD_CHANGES, Evidence, Problem, Signal, Stability, label_for
 from aligngemini.images.decode import decode
 from aligngemini.images.deliveries import deliver_image, parse_delivery
 from aligngemini.images.item import Image
@@ -14,14 +15,6 @@ from aligngemini.images.sources import Item
 from aligngemini.report import words
 from aligngemini.runner import DetectorOptions, judge_paths
 from aligngemini.stability import with_stability
-from aligngemini.verdict import (
-    MILD_CHANGES,
-    Evidence,
-    Problem,
-    Signal,
-    Stability,
-    label_for,
-)
 
 
 class ByWidth:

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aligngemini import __version__
+from aligngemini.evidence import Evidence, Problem, Signal, label_for
 from aligngemini.record_id import record_id
-from aligngemini.verdict import Evidence, Problem, Signal, Verdict, label_for
+from aligngemini.verdict import Verdict
 
 PIXEL = Evidence(
     verdict="fake",

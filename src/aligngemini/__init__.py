@@ -7,7 +7,8 @@ from aligngemini.version import __version__
 if TYPE_CHECKING:
     from aligngemini.client import AsyncClient, Client, ServiceError
     from aligngemini.detector import Detector
-    from aligngemini.verdict import Evidence, Problem, Signal, Verdict
+    from aligngemini.evidence import Evidence, Problem, Signal
+    from aligngemini.verdict import Verdict
 
 __all__ = [
     "AsyncClient",
@@ -25,10 +26,10 @@ _HOMES = {
     "AsyncClient": "aligngemini.client",
     "Client": "aligngemini.client",
     "Detector": "aligngemini.detector",
-    "Evidence": "aligngemini.verdict",
-    "Problem": "aligngemini.verdict",
+    "Evidence": "aligngemini.evidence",
+    "Problem": "aligngemini.evidence",
     "ServiceError": "aligngemini.client",
-    "Signal": "aligngemini.verdict",
+    "Signal": "aligngemini.evidence",
     "Verdict": "aligngemini.verdict",
 }
 

@@ -9,19 +9,13 @@ import numpy.typing as npt
 from PIL import Image as PILImage
 
 from aligngemini.branches.base import Branch
+from aligngemini.evidence import Evidence, Problem, branch_kind, expert_name
 from aligngemini.fusion import Rule, join, open_rule
 from aligngemini.fusion.cascade import not_needed
 from aligngemini.images.decode import Limits, decode, from_pil, read_bytes
 from aligngemini.images.item import Image, ImageError, digest
 from aligngemini.runtimes.published import DEFAULT_GAMMA
-from aligngemini.verdict import (
-    Evidence,
-    Guarantee,
-    Problem,
-    Verdict,
-    branch_kind,
-    expert_name,
-)
+from aligngemini.verdict import Guarantee, Verdict
 
 if TYPE_CHECKING:
     from aligngemini.calibration import CalibrationFile

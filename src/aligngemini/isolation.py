@@ -19,8 +19,8 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
 from aligngemini import isolation_worker
+from aligngemini.evidence import Problem
 from aligngemini.isolation_worker import Prepare
-from aligngemini.verdict import Problem
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

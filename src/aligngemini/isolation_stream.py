@@ -6,9 +6,9 @@ The processes are those of `isolation`.
 from collections.abc import Callable, Generator, Iterable
 from typing import Any, TypeVar
 
+from aligngemini.evidence import Problem
 from aligngemini.isolation import Pool, Task
 from aligngemini.isolation_worker import Prepare
-from aligngemini.verdict import Problem
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

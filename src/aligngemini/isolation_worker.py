@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
-from aligngemini.verdict import Problem
+from aligngemini.evidence import Problem
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

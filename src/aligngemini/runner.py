@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from aligngemini.cores import usable_cores
+from aligngemini.evidence import MILD_CHANGES, Problem
 from aligngemini.fusion import open_rule
 from aligngemini.isolation import map_isolated
 from aligngemini.runtimes.published import DEFAULT_GAMMA
-from aligngemini.verdict import MILD_CHANGES, Problem, Verdict
+from aligngemini.verdict import Verdict
 
 if TYPE_CHECKING:  # numpy, Pillow and ONNX Runtime are the workers' to load
     import numpy as np

@@ -9,9 +9,10 @@ from dataclasses import replace
 
 from aligngemini.branches.base import Branch
 from aligngemini.detector import Detector
+from aligngemini.evidence import MILD_CHANGES, Evidence, Stability
 from aligngemini.images.deliveries import deliver_image
 from aligngemini.images.item import Image, ImageError
-from aligngemini.verdict import MILD_CHANGES, Evidence, Stability, Verdict
+from aligngemini.verdict import Verdict
 
 
 def with_stability(detector: Detector, image: Image, verdict: Verdict) -> Verdict:

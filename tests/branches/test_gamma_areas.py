@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from aligngemini.branches.gamma.areas import MOST_BOXES, area_of, components, is_edited
-from aligngemini.verdict import Area
+from aligngemini.evidence import Area
 
 
 def drawn_masks():

@@ -13,8 +13,8 @@ import numpy as np
 
 from aligngemini.branches.provenance import ProvenanceBranch
 from aligngemini.detector import SEMANTIC_SKIPPED, Detector
+from aligngemini.evidence import Evidence, label_for
 from aligngemini.runner import DetectorOptions
-from aligngemini.verdict import Evidence, label_for
 
 DIES, RAISES, HANGS = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 THRESHOLD, THRESHOLD_REAL = 0.7, 0.3

@@ -7,7 +7,8 @@ import pytest
 
 from aligngemini.cli import explain as command
 from aligngemini.cli import main
-from aligngemini.verdict import Evidence, Problem, Verdict
+from aligngemini.evidence import Evidence, Problem
+from aligngemini.verdict import Verdict
 
 PIXEL = Evidence(
     verdict="undecided", score=0.5, threshold=0.9, threshold_real=0.3, model="compact@1"

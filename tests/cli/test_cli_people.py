@@ -7,7 +7,8 @@ from rich.cells import cell_len
 from aligngemini.cli.people import People, why
 from aligngemini.cli.summary import Summary
 from aligngemini.cli.table import shorten
-from aligngemini.verdict import Evidence, Problem, Scope, Signal, Verdict
+from aligngemini.evidence import Evidence, Problem, Signal
+from aligngemini.verdict import Scope, Verdict
 
 
 def verdict(path, label=None, score=None, rate=None, **settings):

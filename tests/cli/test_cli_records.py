@@ -6,7 +6,8 @@ import pytest
 
 from aligngemini.cli.records import Csv, JsonArray, JsonLines
 from aligngemini.cli.summary import Summary
-from aligngemini.verdict import Evidence, Problem, Scope, Signal, Verdict
+from aligngemini.evidence import Evidence, Problem, Signal
+from aligngemini.verdict import Scope, Verdict
 
 HOSTILE = 'new\nline,"quote" [red]\udcff\u202e\x1b[2J.jpg'
 

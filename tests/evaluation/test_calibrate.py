@@ -26,9 +26,10 @@ from aligngemini.evaluation.calibration_scores import Scores, collect
 from aligngemini.evaluation.guarantee import TooFewPhotosError, allowed_alarms
 from aligngemini.evaluation.labelled import Labelled
 from aligngemini.evaluation.probabilities import compare, isotonic, quality, temperature
+from aligngemini.evidence import Evidence
 from aligngemini.fusion import FUSIONS
 from aligngemini.fusion.fitted import FittedRule, FusionFile
-from aligngemini.verdict import Evidence, Verdict
+from aligngemini.verdict import Verdict
 
 PROMISE = Promise(0.05, 0.9)
 THRESHOLDS = {"pixel": 0.7, "pixel-2": 0.5, "semantic": 0.6}

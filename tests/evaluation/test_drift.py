@@ -19,9 +19,10 @@ from aligngemini.calibration.drift import (
 from aligngemini.datasets.manifest import Row
 from aligngemini.evaluation.calibrate import Promise, calibrate
 from aligngemini.evaluation.labelled import Labelled
+from aligngemini.evidence import Evidence, Problem
 from aligngemini.fusion import FUSIONS
 from aligngemini.settings import SettingsError
-from aligngemini.verdict import Evidence, Problem, Verdict
+from aligngemini.verdict import Verdict
 
 
 def scores(rng, count, shift=0.0):

@@ -3,7 +3,8 @@ import json
 import pytest
 
 from aligngemini.evaluation.store import FILE, Judgment, Said, Store
-from aligngemini.verdict import Evidence, Problem, Verdict
+from aligngemini.evidence import Evidence, Problem
+from aligngemini.verdict import Verdict
 
 GOOD = Judgment(said={"fused": Said(0.1 + 0.2, "undecided", 0.7, 0.3)})
 BROKEN = Judgment(error="truncated")

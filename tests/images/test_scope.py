@@ -12,10 +12,10 @@ from aligngemini.branches.hub import HubBranch
 from aligngemini.branches.semantic import SemanticBranch
 from aligngemini.branches.semantic.backend import Answer
 from aligngemini.detector import Detector
+from aligngemini.evidence import Evidence
 from aligngemini.images import scope
 from aligngemini.images.item import Image
 from aligngemini.images.scope import scope_of
-from aligngemini.verdict import Evidence
 
 
 def lines(height: int, width: int) -> PILImage.Image:

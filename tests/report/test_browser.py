@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from aligngemini.evidence import Area, Evidence, Problem
 from aligngemini.images.item import Image
 from aligngemini.report.html import HtmlReport
 from aligngemini.report.overlay import map_png, preview_jpeg
-from aligngemini.verdict import Area, Evidence, Problem, Verdict
+from aligngemini.verdict import Verdict
 
 HOSTILE = (
     "</script><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"

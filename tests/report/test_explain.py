@@ -12,21 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import aligngemini.report.explain as explain_module
+from aligngemini.evidence import Evidence, Problem, Signal
 from aligngemini.fusion import FUSIONS, join
 from aligngemini.report import turning, words
 from aligngemini.report.explain import explain, id_words
 from aligngemini.report.html import HtmlReport
 from aligngemini.report.record import RecordError, parse_record
 from aligngemini.report.turning import what_would_change
-from aligngemini.verdict import (
-    SCOPE_WORDS,
-    Evidence,
-    Guarantee,
-    Problem,
-    Scope,
-    Signal,
-    Verdict,
-)
+from aligngemini.verdict import SCOPE_WORDS, Guarantee, Scope, Verdict
 
 PIXEL = scored(0.5, 0.9, 0.3)
 

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as PILImage
 
+from aligngemini.evidence import Evidence, Problem, Signal
 from aligngemini.images.item import Image
 from aligngemini.report.html import HtmlReport
 from aligngemini.report.overlay import preview_jpeg
-from aligngemini.verdict import Evidence, Problem, Signal, Verdict
+from aligngemini.verdict import Verdict
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror='alert(2)'>\"><b style=x>"
 PREVIEW = preview_jpeg(Image(np.full((30, 40, 3), 120, np.uint8)))

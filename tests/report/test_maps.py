@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image as PILImage
 
+from aligngemini.evidence import Area, Evidence, Signal
 from aligngemini.images.item import Image
 from aligngemini.report import words
 from aligngemini.report.html import HtmlReport
 from aligngemini.report.overlay import LONGEST_MAP, map_png, preview_jpeg, save_overlay
-from aligngemini.verdict import Area, Evidence, Signal, Verdict
+from aligngemini.verdict import Verdict
 
 PREVIEW = preview_jpeg(Image(np.full((30, 40, 3), 120, np.uint8)))
 BOX = (100, 50, 420, 250)

@@ -2,8 +2,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from aligngemini.evidence import Evidence, Problem, Signal
 from aligngemini.report import words
-from aligngemini.verdict import Evidence, Problem, Signal, Verdict
+from aligngemini.verdict import Verdict
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,12 @@ from fixtures.scan_inputs import (
     without_times,
 )
 
+from aligngemini.evidence import Problem
 from aligngemini.isolation import WorkerStartError
 from aligngemini.runner import DetectorOptions
 from aligngemini.scan.items import ScanItem
 from aligngemini.scan.local import LocalEngine
 from aligngemini.scan.pools import parse_pool, plan_pools
-from aligngemini.verdict import Problem
 
 ray = pytest.importorskip("ray", reason="Ray is not installed (the extra `cluster`)")
 

@@ -22,6 +22,7 @@ from fixtures.scan_stores import inputs_of, judgments_of
 from PIL import Image
 
 from aligngemini.detector import Detector
+from aligngemini.evidence import Problem
 from aligngemini.isolation import WorkerStartError
 from aligngemini.runner import DetectorOptions
 from aligngemini.scan import loop
@@ -32,7 +33,6 @@ from aligngemini.scan.loop import scan
 from aligngemini.scan.run import Run
 from aligngemini.scan.store import Store
 from aligngemini.scan.tally import Tally
-from aligngemini.verdict import Problem
 
 
 @pytest.fixture(scope="module")

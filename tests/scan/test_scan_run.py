@@ -9,11 +9,11 @@ import pytest
 from fixtures.scan_stores import IDENTITY, answer, inputs_of, item, judgments_of, unread
 
 from aligngemini.calibration.drift import ScoreHistogram
+from aligngemini.evidence import Problem
 from aligngemini.scan.histograms import read_scores
 from aligngemini.scan.judge import Identity
 from aligngemini.scan.run import Run
 from aligngemini.scan.store import Store
-from aligngemini.verdict import Problem
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from fixtures.scan_inputs import Unreadable, drawn_files, file_item, without_tim
 
 from aligngemini.calibration import CalibrationError
 from aligngemini.calibration.file import BranchCalibration, CalibrationFile, write_calibration
+from aligngemini.evidence import Problem
 from aligngemini.fusion import FusionError, open_rule
 from aligngemini.runner import DetectorOptions
 from aligngemini.scan import stages
@@ -16,7 +17,6 @@ from aligngemini.scan.items import ScanItem
 from aligngemini.scan.judge import ScanJudge, identify
 from aligngemini.scan.pools import parse_pool, plan_pools
 from aligngemini.scan.stages import Joining, Stage, Work, describe_part
-from aligngemini.verdict import Problem
 
 
 @pytest.fixture(autouse=True)

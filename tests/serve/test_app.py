@@ -13,12 +13,12 @@ from asking import LIMITS, ask, post, without_times
 from fixtures.drawn import flat, png, striped, texture
 from PIL import Image as PILImage
 
+from aligngemini.evidence import Problem
 from aligngemini.record_id import record_id
 from aligngemini.serve import errors
 from aligngemini.serve.fetch import Fetcher
 from aligngemini.serve.keys import KeyRing
 from aligngemini.serve.problems import IMAGE_STATUS
-from aligngemini.verdict import Problem
 
 SECRET = "correct-horse-battery"
 

@@ -10,9 +10,9 @@ from threading import Event
 
 import pytest
 
+from aligngemini.evidence import Problem
 from aligngemini.isolation import WorkerStartError
 from aligngemini.serve.pool import BusyError, Pool
-from aligngemini.verdict import Problem
 
 
 class Unreadable:

@@ -23,6 +23,7 @@ from aligngemini.datasets.manipulation_set import read_manipulation_set
 from aligngemini.datasets.pair_settings import Alignment
 from aligngemini.evaluation.predictions import Prediction
 from aligngemini.evaluation.regions import measure_images
+from aligngemini.evidence import calibrated
 from aligngemini.runtimes.folder import Calibration, find_folder, open_folder
 from aligngemini.runtimes.semantic_folder import open_semantic_folder
 from aligngemini.training.diagnose import diagnose_compact, diagnose_gamma, diagnose_semantic
@@ -43,7 +44,6 @@ from aligngemini.training.findings import diagnose, read_diagnosis
 from aligngemini.training.probing import MOST, probes_of_files, spread_out
 from aligngemini.training.semantic_data import open_preferences
 from aligngemini.training.signatures import PIXEL, SEMANTIC
-from aligngemini.verdict import calibrated
 
 GAP = "lost beyond the training images"
 FORMAT = "lost once both classes have one format"

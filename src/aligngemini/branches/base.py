@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from aligngemini.evidence import Evidence
 from aligngemini.images.item import Image
-from aligngemini.verdict import Evidence
 
 
 class Branch(Protocol):

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from aligngemini.branches.fake_label import LabelError, fake_indices
+from aligngemini.evidence import Evidence, Problem, label_for
 from aligngemini.images.item import Image
 from aligngemini.runtimes.folder import ModelError
-from aligngemini.verdict import Evidence, Problem, label_for
 
 THRESHOLD = 0.5  # where the likelier class wins; nobody measured what it means
 

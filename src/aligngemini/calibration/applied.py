@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from aligngemini.branches.base import Branch
 from aligngemini.calibration.file import CalibrationFile, moved
+from aligngemini.evidence import Evidence, label_for
 from aligngemini.fusion.base import Rule, thresholds
 from aligngemini.images.item import Image
-from aligngemini.verdict import Evidence, label_for
 
 
 class CalibratedBranch:

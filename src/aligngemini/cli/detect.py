@@ -1,9 +1,10 @@
 """`aligngemini detect`: verdicts on images."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from aligngemini.cli import checks
+from aligngemini.cli import checks, detector_options
 from aligngemini.cli.parser import Parser, positive_int, seconds
 from aligngemini.runtimes.published import DEFAULT_GAMMA
 
@@ -56,44 +57,21 @@ def main(arguments: Sequence[str]) -> int:
     try:
         out_format = checks.output_format(given.format, given.out)
         checks.outputs(inputs, out=given.out, report=given.report, heatmaps=given.heatmaps)
-        experts = tuple(given.pixel or ("compact",))
-        gamma = given.gamma or DEFAULT_GAMMA
-        checks.detector(
-            pixel=experts,
-            semantic=given.semantic != "off",
-            vlm_options=bool(given.explain or given.max_pixels or given.four_bit),
-            fusion=given.fusion,
-            heatmaps=given.heatmaps,
-            gamma=gamma != "off",
-        )
-        checks.calibration(given.calibration)
+        detector_options.check_reading(given)
     except checks.UsageError as error:
         parser.error(str(error))
 
     from aligngemini.cli.results import Targets
     from aligngemini.cli.run import run
-    from aligngemini.runner import DetectorOptions
 
-    options = DetectorOptions(
-        pixel=experts,
-        semantic=given.semantic,
-        explain=given.explain,
-        max_pixels=given.max_pixels,
-        four_bit=given.four_bit,
-        gamma=gamma,
-        fusion=given.fusion,
-        cascade=given.cascade,
-        calibration=None if given.calibration is None else str(given.calibration),
-        device=given.device,
-        trust=given.trust,
-    )
+    options = replace(detector_options.reading_options_of(given), explain=given.explain)
     targets = Targets(
         format=out_format,
         out=given.out,
         report=given.report,
         heatmaps=given.heatmaps,
-        experts=len(experts),
-        gamma=gamma != "off",
+        experts=len(options.pixel),
+        gamma=options.gamma != "off",
         stability=given.stability,
     )
     return run(inputs, options, targets, workers=given.workers, timeout=given.timeout)

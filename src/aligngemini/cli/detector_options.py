@@ -56,7 +56,7 @@ def add_running(group: Any) -> None:
 
 
 def check(given: Any) -> None:
-    """Make sure that they make sense together.
+    """Make sure that they make sense together, and with `detect`'s own.
 
     Raises:
         UsageError: They do not.
@@ -64,9 +64,9 @@ def check(given: Any) -> None:
     checks.detector(
         pixel=tuple(given.pixel or DEFAULT_PIXEL),
         semantic=given.semantic != "off",
-        vlm_options=bool(given.max_pixels or given.four_bit),
+        vlm_options=bool(getattr(given, "explain", False) or given.max_pixels or given.four_bit),
         fusion=given.fusion,
-        heatmaps=None,
+        heatmaps=getattr(given, "heatmaps", None),
         gamma=(given.gamma or DEFAULT_GAMMA) != "off",
     )
 

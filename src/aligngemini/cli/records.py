@@ -5,7 +5,8 @@ import io
 from typing import Any, BinaryIO, Protocol
 
 from aligngemini.cli.summary import Summary
-from aligngemini.verdict import Evidence, Signal, Verdict, expert_name
+from aligngemini.evidence import Evidence, Signal, expert_name
+from aligngemini.verdict import Verdict
 
 COLUMNS_BEFORE = ("path", "sha256", "width", "height", "format", "verdict", "score")
 COLUMNS_OF_EXPERT = ("score", "verdict", "model", "remark")

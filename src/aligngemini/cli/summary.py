@@ -2,8 +2,9 @@
 
 from collections import Counter
 
+from aligngemini.evidence import MILD_CHANGES, NOT_NEEDED
 from aligngemini.report import words
-from aligngemini.verdict import MILD_CHANGES, NOT_NEEDED, Guarantee, Verdict
+from aligngemini.verdict import Guarantee, Verdict
 
 
 class Summary:

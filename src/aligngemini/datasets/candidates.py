@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from aligngemini.datasets.archives import is_archive, list_members
 from aligngemini.datasets.manifest import read_manifest
 from aligngemini.datasets.photos import clean_text
+from aligngemini.evidence import Problem
 from aligngemini.images.sources import expand
-from aligngemini.verdict import Problem
 
 ECHO = "Surrel-Fantasy-Image"  # spelled so
 ECHO_RECORDS = "conflict.jsonl"

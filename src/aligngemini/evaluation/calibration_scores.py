@@ -10,10 +10,10 @@ import numpy.typing as npt
 from aligngemini.calibration import CalibrationError, moved
 from aligngemini.evaluation.fusion_fit import models_of
 from aligngemini.evaluation.labelled import Labelled
+from aligngemini.evidence import Evidence, branch_kind
 from aligngemini.fusion.base import Rule, counted_score, thresholds
 from aligngemini.fusion.fitted import FittedRule
 from aligngemini.fusion.rules import Vote, Weighted
-from aligngemini.verdict import Evidence, branch_kind
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]

@@ -14,6 +14,7 @@ from aligngemini.datasets.manifest import Row
 from aligngemini.evaluation.protocols import delivery_for
 from aligngemini.evaluation.scores import FUSED, SHARED, ScoreRow
 from aligngemini.evaluation.store import Judgment, Said, Store
+from aligngemini.evidence import Problem
 from aligngemini.fusion import FusionError, open_rule
 from aligngemini.images.files import read_bytes
 from aligngemini.images.item import ImageError
@@ -21,7 +22,6 @@ from aligngemini.images.scope import VERSION as SCOPE_RULES
 from aligngemini.images.sources import Item
 from aligngemini.isolation import WorkerStartError, map_isolated
 from aligngemini.runner import LARGE_TIMEOUT, DetectorOptions, judge_paths
-from aligngemini.verdict import Problem
 
 OR_AT_HALF = "or@0.5"
 """The `branch` that stands for the papers' rule: fake if any branch scores 0.5 or more."""

@@ -12,6 +12,7 @@ from aligngemini.evaluation.guarantee import upper_bound
 from aligngemini.evaluation.holdout import FALSE_ALARM_RATE, MISS_RATE
 from aligngemini.evaluation.labelled import Labelled
 from aligngemini.evaluation.metrics import auc, threshold_at
+from aligngemini.evidence import NOT_NEEDED, branch_kind
 from aligngemini.fusion.base import FusionError
 from aligngemini.fusion.fitted import (
     VERSION,
@@ -20,7 +21,6 @@ from aligngemini.fusion.fitted import (
     counted_log_odds,
     fused_score,
 )
-from aligngemini.verdict import NOT_NEEDED, branch_kind
 
 Floats = npt.NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 
 from aligngemini.evaluation.metrics import Interval, auc, bootstrap, recall_at, threshold_at
 from aligngemini.evaluation.predictions import Prediction
-from aligngemini.verdict import Label, calibrated, label_for
+from aligngemini.evidence import Label, calibrated, label_for
 
 VERDICTS: tuple[Label, ...] = ("fake", "undecided", "real")
 FALSE_ALARM_RATE = 0.01

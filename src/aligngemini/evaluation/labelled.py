@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from aligngemini.datasets.manifest import Row
-from aligngemini.verdict import Evidence, Problem, Verdict
+from aligngemini.evidence import Evidence, Problem
+from aligngemini.verdict import Verdict
 
 EVIDENCE_FIELDS = (
     *("verdict", "score", "threshold", "threshold_real", "model", "ms", "remark"),

@@ -13,7 +13,8 @@ from typing import Any
 
 from aligngemini.datasets.journal import Journal, read_journals
 from aligngemini.evaluation.scores import FUSED
-from aligngemini.verdict import Evidence, Verdict, branch_kind
+from aligngemini.evidence import Evidence, branch_kind
+from aligngemini.verdict import Verdict
 
 FILE = "judged.jsonl"
 PASSING = ("timeout", "crashed", "unavailable", "internal")

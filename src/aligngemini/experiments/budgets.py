@@ -8,9 +8,9 @@ import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
 from aligngemini.evaluation.metrics import threshold_at
+from aligngemini.evidence import Evidence, calibrated, label_for
 from aligngemini.experiments.small_expert import Scores
 from aligngemini.fusion.base import Rule
-from aligngemini.verdict import Evidence, calibrated, label_for
 
 ByBranch: TypeAlias = Mapping[str, Scores]
 """(N,) scores of N images, by branch."""

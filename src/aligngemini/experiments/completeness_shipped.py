@@ -9,6 +9,7 @@ import numpy as np
 from aligngemini.branches.gamma import GammaBranch
 from aligngemini.branches.pixel import PixelBranch
 from aligngemini.evaluation.metrics import threshold_at
+from aligngemini.evidence import calibrated
 from aligngemini.experiments.budgets import called_fake, within_budget
 from aligngemini.experiments.photos import AI, REAL, Image, find_images, kept
 from aligngemini.experiments.study import Task
@@ -16,7 +17,6 @@ from aligngemini.fusion import FUSIONS
 from aligngemini.images.decode import decode, read_bytes
 from aligngemini.images.item import ImageError
 from aligngemini.images.views import center_crop
-from aligngemini.verdict import calibrated
 
 logger = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ from aligngemini.datasets.manifest import Row
 from aligngemini.evaluation.fusion_fit import fit_fusion
 from aligngemini.evaluation.labelled import Labelled
 from aligngemini.evaluation.metrics import threshold_at
+from aligngemini.evidence import Evidence
 from aligngemini.experiments.budgets import (
     ByBranch,
     called_fake,
@@ -40,7 +41,7 @@ from aligngemini.fusion import FUSIONS
 from aligngemini.fusion.base import FusionError, Rule
 from aligngemini.fusion.fitted import FittedRule, FusionFile, counted_log_odds, fused_score
 from aligngemini.images.degrade import rescale
-from aligngemini.verdict import Evidence, Verdict
+from aligngemini.verdict import Verdict
 
 OR, EACH, VOTE, WEIGHTED, LEARNED = "or", "or, 5 % each", "vote", "weighted", "learned"
 ALONE = {"pixel alone": "pixel", "semantic alone": "semantic"}

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from aligngemini.verdict import Evidence, Label, branch_kind
+from aligngemini.evidence import Evidence, Label, branch_kind
 
 STRONGEST_FIRST: tuple[Label, ...] = ("fake", "undecided", "real")
 

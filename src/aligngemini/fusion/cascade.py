@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from itertools import product
 
+from aligngemini.evidence import NOT_NEEDED, Evidence, Label
 from aligngemini.fusion.base import Rule, join
-from aligngemini.verdict import NOT_NEEDED, Evidence, Label
 
 # All there is to fear from a branch that did not run yet: the two ends of the scale, and nothing.
 # Rules are monotone in a branch's score and label, so where both ends give one verdict, all between

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from aligngemini.evidence import Evidence, label_for
 from aligngemini.fusion.base import FusionError, abstained, counted_score, from_log_odds, log_odds
 from aligngemini.settings import SettingsError, from_mapping, write_json
-from aligngemini.verdict import Evidence, label_for
 
 VERSION = 1
 RULES = ("learned", "weighted")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from aligngemini.evidence import Evidence, Label, branch_kind, label_for
 from aligngemini.fusion.base import (
     abstained,
     counted_score,
@@ -10,7 +11,6 @@ from aligngemini.fusion.base import (
     strongest,
     thresholds,
 )
-from aligngemini.verdict import Evidence, Label, branch_kind, label_for
 
 
 class Unfitted:

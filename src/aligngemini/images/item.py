@@ -7,8 +7,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from aligngemini.evidence import ErrorCode, Problem
 from aligngemini.images.scope import scope_of
-from aligngemini.verdict import ErrorCode, Problem, Scope
+from aligngemini.verdict import Scope
 
 
 class ImageError(Exception):

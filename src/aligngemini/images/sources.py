@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from aligngemini.evidence import ErrorCode, Problem
 from aligngemini.images.formats import sniff
 from aligngemini.images.item import ImageError
-from aligngemini.verdict import ErrorCode, Problem
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".avif"),

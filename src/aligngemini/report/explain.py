@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from aligngemini.evidence import Evidence, branch_kind
 from aligngemini.record_id import record_id
 from aligngemini.report import words
 from aligngemini.report.record import RecordError
 from aligngemini.report.turning import what_would_change
-from aligngemini.verdict import SCOPE_WORDS, Evidence, Verdict, branch_kind
+from aligngemini.verdict import SCOPE_WORDS, Verdict
 
 Section = tuple[str, list[str]]
 

@@ -4,21 +4,18 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, get_args
 
-from aligngemini.verdict import (
+from aligngemini.evidence import (
     Area,
     Claim,
     ErrorCode,
     Evidence,
-    Guarantee,
     Label,
     Problem,
-    Scope,
-    ScopeReason,
     Signal,
     SignalState,
     Stability,
-    Verdict,
 )
+from aligngemini.verdict import Guarantee, Scope, ScopeReason, Verdict
 
 T = TypeVar("T")
 Fields = Mapping[str, Any]

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from aligngemini.evidence import Evidence, Label, branch_kind
 from aligngemini.fusion import FUSIONS, join
 from aligngemini.fusion.base import thresholds
 from aligngemini.report import words
-from aligngemini.verdict import Evidence, Label, Verdict, branch_kind
+from aligngemini.verdict import Verdict
 
 LABELS: tuple[Label, ...] = ("fake", "undecided", "real")
 

@@ -3,15 +3,8 @@
 import unicodedata
 from typing import Literal, get_args
 
-from aligngemini.verdict import (
-    Area,
-    Evidence,
-    Guarantee,
-    Signal,
-    Stability,
-    Verdict,
-    branch_kind,
-)
+from aligngemini.evidence import Area, Evidence, Signal, Stability, branch_kind
+from aligngemini.verdict import Guarantee, Verdict
 
 Kind = Literal["fake", "undecided", "real", "unjudged"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, BinaryIO
 
+from aligngemini.evidence import Problem, branch_kind
 from aligngemini.report.record import RecordError, parse_record
 from aligngemini.scan.near import NearIndex
 from aligngemini.scan.status import KnownDetector
 from aligngemini.scan.store import Store, StoreError, from_column
-from aligngemini.verdict import Problem, Verdict, branch_kind
+from aligngemini.verdict import Verdict
 
 ROWS = 2048  # a time, into a Parquet file
 

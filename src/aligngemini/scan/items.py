@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from aligngemini.evidence import Problem
 from aligngemini.images.decode import read_bytes
-from aligngemini.verdict import Problem
 
 
 class Reader(Protocol):

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from aligngemini.evidence import Problem
 from aligngemini.isolation import WorkerStartError, map_isolated
 from aligngemini.isolation_worker import problem_of
 from aligngemini.record_id import record_id
 from aligngemini.runner import LARGE_TIMEOUT, DetectorOptions
-from aligngemini.verdict import Problem, Verdict
+from aligngemini.verdict import Verdict
 
 if TYPE_CHECKING:  # loads numpy and Pillow, which are the workers' to load
     from aligngemini.detector import Detector

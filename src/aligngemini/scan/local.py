@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator, Iterable
 from functools import partial
 
 from aligngemini.cores import usable_cores
+from aligngemini.evidence import Problem
 from aligngemini.isolation_stream import stream_isolated
 from aligngemini.isolation_worker import ask
 from aligngemini.runner import (
@@ -17,7 +18,6 @@ from aligngemini.runner import (
 )
 from aligngemini.scan.items import ScanItem
 from aligngemini.scan.judge import Answer, ScanJudge, identify, lost, nothing_alike, unknown
-from aligngemini.verdict import Problem
 
 
 class LocalEngine:

@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from aligngemini.evidence import Problem
 from aligngemini.images.decode import decode, read_bytes
 from aligngemini.images.item import ImageError
 from aligngemini.isolation import map_isolated
@@ -14,7 +15,7 @@ from aligngemini.runner import MEMORY, TIMEOUT
 from aligngemini.scan.export import read_record, verdict_of
 from aligngemini.scan.status import KnownDetector
 from aligngemini.scan.store import Store, from_column
-from aligngemini.verdict import Problem, Verdict
+from aligngemini.verdict import Verdict
 
 # One input a content, the first there was.
 _HIGHEST = """

@@ -9,12 +9,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from aligngemini.evidence import Problem
 from aligngemini.isolation import WorkerStartError
 from aligngemini.isolation_stream import stream_isolated
 from aligngemini.scan.judge import lost
 from aligngemini.scan.ray_feed import pack, table, unpack
 from aligngemini.scan.stages import Stage, Work
-from aligngemini.verdict import Problem
 
 
 @dataclass(frozen=True)

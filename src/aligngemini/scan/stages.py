@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from aligngemini.detector import ORDER, Detector
+from aligngemini.evidence import Evidence, Problem, branch_kind
 from aligngemini.isolation_worker import ask
 from aligngemini.scan.judge import Answer, Identity, ScanJudge, identity_of
 from aligngemini.scan.pools import Pool, part_of
-from aligngemini.verdict import Evidence, Problem, branch_kind
 
 if TYPE_CHECKING:
     from aligngemini.branches.base import Branch

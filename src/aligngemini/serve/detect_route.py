@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from aligngemini.evidence import Problem
 from aligngemini.serve.examples import FORM, RESULTS, URLS
 from aligngemini.serve.intake import Intake
 from aligngemini.serve.problems import IMAGE_STATUS, problem_response
@@ -16,7 +17,6 @@ from aligngemini.serve.reports import report_of
 from aligngemini.serve.schema import Results, problems
 from aligngemini.serve.service import Service
 from aligngemini.serve.worker import Answer, Wanted
-from aligngemini.verdict import Problem
 from aligngemini.version import __version__
 
 T = TypeVar("T")

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aligngemini.evidence import Evidence
 from aligngemini.scan.judge import identity_of
-from aligngemini.verdict import Evidence
 
 if TYPE_CHECKING:
     from aligngemini.detector import Detector

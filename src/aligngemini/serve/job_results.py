@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from aligngemini.evidence import Problem
 from aligngemini.scan.store import Store
 from aligngemini.serve.job_files import JobImage
-from aligngemini.verdict import Problem, Verdict
+from aligngemini.verdict import Verdict
 
 _FIND = """
 SELECT i.error, i.message, j.record

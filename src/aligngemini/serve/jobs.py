@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
+from aligngemini.evidence import Problem
 from aligngemini.scan import judge as scan_judge
 from aligngemini.scan.items import ScanItem
 from aligngemini.scan.judge import Identity, failed_record
@@ -21,7 +22,6 @@ from aligngemini.serve.job_results import JobResults
 from aligngemini.serve.pool import BusyError
 from aligngemini.serve.service import Service
 from aligngemini.serve.worker import Answer, Task
-from aligngemini.verdict import Problem
 
 STORE = "records.sqlite"
 NOT_STORED = ("path", "words")

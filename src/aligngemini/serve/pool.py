@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeAlias, TypeVar
 
+from aligngemini.evidence import Problem
 from aligngemini.isolation import WorkerStartError
 from aligngemini.isolation_worker import Prepare
 from aligngemini.serve.process import WorkerProcess
-from aligngemini.verdict import Problem
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from aligngemini.verdict import ErrorCode
+from aligngemini.evidence import ErrorCode
 
 MEDIA_TYPE = "application/problem+json"
 KINDS = "urn:aligngemini:problem:"

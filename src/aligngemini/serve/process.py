@@ -8,9 +8,9 @@ from multiprocessing import get_context
 from typing import Any, Generic, TypeVar
 
 from aligngemini import isolation_worker
+from aligngemini.evidence import Problem
 from aligngemini.isolation import GRACE, START_LIMIT, WorkerStartError, cause_of_death
 from aligngemini.isolation_worker import Limits, Prepare, problem_of
-from aligngemini.verdict import Problem
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -8,9 +8,9 @@ from typing import Any, Literal
 from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 
+from aligngemini.evidence import ErrorCode
 from aligngemini.serve.examples import add_examples
 from aligngemini.serve.problems import MEDIA_TYPE, TITLES
-from aligngemini.verdict import ErrorCode
 
 Label = Literal["fake", "real", "undecided"]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aligngemini.cores import usable_cores
+from aligngemini.evidence import Problem
 from aligngemini.fusion import open_rule
 from aligngemini.images.item import ImageError
 from aligngemini.images.limits import Limits
@@ -21,7 +22,7 @@ from aligngemini.serve.problems import Refusal
 from aligngemini.serve.settings import ServiceSettings
 from aligngemini.serve.uploads import Upload
 from aligngemini.serve.worker import Answer, Judge, Task, Wanted, answer_to
-from aligngemini.verdict import Problem, Verdict
+from aligngemini.verdict import Verdict
 
 GPU_BATCH = 8
 UPLOADS = 64  # requests whose bodies are on their way, at most; slow ones keep nobody waiting

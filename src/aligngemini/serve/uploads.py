@@ -7,9 +7,9 @@ from typing import Protocol
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from aligngemini.evidence import Problem
 from aligngemini.report.words import printable
 from aligngemini.serve.problems import Refusal
-from aligngemini.verdict import Problem
 
 LONGEST_NAME = 255  # characters
 FIELD = b"file"

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from aligngemini.evidence import Problem
 from aligngemini.images.limits import Limits
 from aligngemini.isolation_worker import problem_of
 from aligngemini.report.page import data_uri
 from aligngemini.runner import DetectorOptions, Judged, without_heatmaps
 from aligngemini.serve.facts import facts_of, set_explain
 from aligngemini.serve.words import words_of
-from aligngemini.verdict import Problem, Verdict
+from aligngemini.verdict import Verdict
 
 if TYPE_CHECKING:  # the workers' to load: this module is also the parent's
     from aligngemini.images.item import Image

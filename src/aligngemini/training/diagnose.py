@@ -15,6 +15,7 @@ from aligngemini.datasets.manipulation_set import MOVED_KINDS, UNTOUCHED, Sample
 from aligngemini.datasets.pairs import Pair
 from aligngemini.evaluation.predictions import Prediction
 from aligngemini.evaluation.regions import Measured
+from aligngemini.evidence import calibrated
 from aligngemini.images.degrade import DELIVERIES, Pixels
 from aligngemini.runtimes.folder import Calibration
 from aligngemini.runtimes.semantic_folder import open_semantic_folder
@@ -31,7 +32,6 @@ from aligngemini.training.probing import (
     spread_out,
 )
 from aligngemini.training.signatures import PIXEL, SEMANTIC
-from aligngemini.verdict import calibrated
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -12,13 +12,13 @@ import numpy.typing as npt
 from PIL import Image as PILImage
 
 from aligngemini.branches.pixel import PixelBranch
+from aligngemini.evidence import calibrated
 from aligngemini.images.decode import decode
 from aligngemini.images.files import read_bytes
 from aligngemini.images.item import Image, ImageError
 from aligngemini.runtimes.folder import Calibration, ModelFolder
 from aligngemini.runtimes.opening import Runtime
 from aligngemini.training.onnx_graph import ExportError, check_outputs
-from aligngemini.verdict import calibrated
 
 Logits: TypeAlias = npt.NDArray[np.floating[Any]]
 

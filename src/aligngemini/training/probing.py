@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from aligngemini.evidence import calibrated
 from aligngemini.images.decode import decode, read_bytes
 from aligngemini.images.degrade import DELIVERIES, Pixels, semantic_chain
 from aligngemini.images.item import ImageError
@@ -15,7 +16,6 @@ from aligngemini.images.text_overlays import draw_text, without_meaning
 from aligngemini.runtimes.folder import Calibration
 from aligngemini.training.diagnostics import AS_IS, EVENED, TRAINED_ON, Scored
 from aligngemini.training.signatures import CONTROLS
-from aligngemini.verdict import calibrated
 
 Progress: TypeAlias = Callable[[int], AbstractContextManager[Callable[[], None]]]
 """Given a number of images, a context whose value is called after each."""

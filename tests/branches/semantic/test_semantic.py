@@ -8,11 +8,11 @@ from aligngemini.branches.semantic import SemanticBranch
 from aligngemini.branches.semantic.explanation import LONGEST, explanation
 from aligngemini.branches.semantic.loading import load_semantic
 from aligngemini.branches.semantic.local import LocalBackend
+from aligngemini.evidence import Evidence
 from aligngemini.images.item import Image
 from aligngemini.prompts import Prompt
 from aligngemini.runtimes.folder import Calibration, ModelError
 from aligngemini.runtimes.semantic_folder import open_semantic_folder
-from aligngemini.verdict import Evidence
 
 LARGEST = 16 * 784
 CONTRARY = Prompt().real

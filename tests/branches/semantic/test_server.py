@@ -15,12 +15,12 @@ from aligngemini.branches.semantic import LABEL_ONLY, SemanticBranch
 from aligngemini.branches.semantic.asking import chat_question, decision_config, picture
 from aligngemini.branches.semantic.loading import load_semantic
 from aligngemini.branches.semantic.server import ServerBackend
+from aligngemini.evidence import label_for
 from aligngemini.images.item import Image
 from aligngemini.models.qwen import load_processor
 from aligngemini.prompts import Prompt
 from aligngemini.runtimes.folder import ModelError
 from aligngemini.runtimes.vlm import chat_text
-from aligngemini.verdict import label_for
 
 LARGEST = 16 * 784
 SIZES = [(70, 90), (140, 100), (300, 400), (64, 200)]

@@ -17,11 +17,11 @@ import numpy.typing as npt
 
 from aligngemini.branches.gamma.areas import area_of, is_edited
 from aligngemini.branches.gamma.tiling import Layout, Map, Mosaic, Pixels, cut_tile, lay_out
+from aligngemini.evidence import Evidence, Problem, calibrated, label_for
 from aligngemini.images.item import Image
 from aligngemini.runtimes.folder import ModelError, ModelFolder, open_folder
 from aligngemini.runtimes.opening import Runtime, open_runtime
 from aligngemini.runtimes.preprocess import Tiles
-from aligngemini.verdict import Evidence, Problem, calibrated, label_for
 
 BATCH = 4  # tiles of one forward pass, so that memory does not grow with the image
 MAPS = ("generated", "moved")

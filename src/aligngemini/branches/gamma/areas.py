@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from aligngemini.verdict import Area
+from aligngemini.evidence import Area
 
 Map = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]

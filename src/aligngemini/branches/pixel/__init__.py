@@ -11,11 +11,11 @@ import numpy.typing as npt
 from aligngemini.branches.pixel.center_crop import CenterCropViews
 from aligngemini.branches.pixel.crops_and_whole import CropsAndWholeViews
 from aligngemini.branches.pixel.views import Views
+from aligngemini.evidence import Evidence, Problem, calibrated, label_for
 from aligngemini.images.item import Image
 from aligngemini.runtimes.folder import ModelError, ModelFolder, open_folder
 from aligngemini.runtimes.opening import Runtime, open_runtime
 from aligngemini.runtimes.preprocess import CropsAndWhole, Tiles
-from aligngemini.verdict import Evidence, Problem, calibrated, label_for
 
 
 class PixelBranch:

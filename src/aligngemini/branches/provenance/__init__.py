@@ -29,8 +29,8 @@ from aligngemini.branches.provenance.generators import find_generators
 from aligngemini.branches.provenance.manifests import Findings
 from aligngemini.branches.provenance.text import Field, clean
 from aligngemini.branches.provenance.xmp import read_xmp
+from aligngemini.evidence import Evidence, Problem, Signal
 from aligngemini.images.item import Image
-from aligngemini.verdict import Evidence, Problem, Signal
 
 __all__ = ["ProvenanceBranch"]
 

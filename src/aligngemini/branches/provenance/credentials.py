@@ -8,7 +8,7 @@ from typing import Any
 
 from aligngemini.branches.provenance.manifests import Findings, judge_store
 from aligngemini.branches.provenance.text import clean
-from aligngemini.verdict import Signal
+from aligngemini.evidence import Signal
 
 _CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
 # Two walls each against fetching: not asked for, and no host allowed.

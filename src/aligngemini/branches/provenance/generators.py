@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from aligngemini.branches.provenance.sources import CLAIMS, Claim, source_name
 from aligngemini.branches.provenance.text import Field, clean
-from aligngemini.verdict import Signal
+from aligngemini.evidence import Signal
 
 MAX_SEARCHED = 1 << 20  # characters of one field
 MAX_NAMED = 2_000  # characters of a field in which a name is looked for

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from aligngemini.branches.provenance.sources import CLAIMS, PART_AI, WHOLE_AI, Claim, source_name
 from aligngemini.branches.provenance.text import clean
-from aligngemini.verdict import Label, Signal
+from aligngemini.evidence import Label, Signal
 
 State = Literal["signed-trusted", "signed-untrusted", "invalid"]
 

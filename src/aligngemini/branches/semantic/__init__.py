@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from aligngemini.branches.semantic.backend import Answer, AnswerError, Backend
 from aligngemini.branches.semantic.explanation import explanation
+from aligngemini.evidence import Evidence, Problem, calibrated, label_for
 from aligngemini.images.item import Image
 from aligngemini.models.qwen_facts import MAX_ASPECT, PATCH
-from aligngemini.verdict import Evidence, Problem, calibrated, label_for
 
 LABEL_ONLY = "the server gives no probabilities: label only"
 

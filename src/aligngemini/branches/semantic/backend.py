@@ -7,9 +7,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from aligngemini.evidence import Label, Problem
 from aligngemini.prompts import Prompt
 from aligngemini.runtimes.folder import Calibration
-from aligngemini.verdict import Label, Problem
 
 Pixels = npt.NDArray[np.uint8]
 

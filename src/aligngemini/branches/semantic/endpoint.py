@@ -14,7 +14,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from aligngemini.branches.semantic.backend import AnswerError
-from aligngemini.verdict import ErrorCode, Problem
+from aligngemini.evidence import ErrorCode, Problem
 
 TRIES = 4
 FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0  # seconds

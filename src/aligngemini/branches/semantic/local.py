@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from aligngemini.branches.semantic.backend import Answer, AnswerError, Pixels
+from aligngemini.evidence import Problem
 from aligngemini.runtimes.semantic_folder import SemanticFolder
 from aligngemini.runtimes.vlm import Vlm
-from aligngemini.verdict import Problem
 
 
 class LocalBackend:

@@ -20,11 +20,11 @@ from aligngemini.branches.semantic.asking import (
 )
 from aligngemini.branches.semantic.backend import Answer, AnswerError, Pixels
 from aligngemini.branches.semantic.endpoint import Endpoint, EndpointError
+from aligngemini.evidence import Label, Problem
 from aligngemini.models.qwen_facts import MAX_PIXELS, MIN_PIXELS, PATCH
 from aligngemini.prompts import Prompt
 from aligngemini.runtimes.folder import Calibration, ModelError
 from aligngemini.runtimes.semantic_folder import UNMEASURED
-from aligngemini.verdict import Label, Problem
 
 KEYS = ("ALIGNGEMINI_API_KEY", "OPENAI_API_KEY")
 """Environment variables that may hold the server's key; the first that does counts."""

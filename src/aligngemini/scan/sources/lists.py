@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO
 
+from aligngemini.evidence import Problem
 from aligngemini.images.item import ImageError
 from aligngemini.scan.items import ScanItem
 from aligngemini.scan.sources.bombs import Tap
 from aligngemini.scan.sources.locations import Location
-from aligngemini.verdict import Problem
 
 PATH_COLUMNS = (
     *("path", "file", "filename", "file_name", "filepath", "image_path"),

@@ -11,9 +11,9 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
+from aligngemini.evidence import ErrorCode
 from aligngemini.images.files import opened
 from aligngemini.images.item import ImageError
-from aligngemini.verdict import ErrorCode
 
 Opened = tuple[BinaryIO, int | None]
 """A file, and its size in bytes where somebody says."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TextIO
 
+from aligngemini.evidence import Problem
 from aligngemini.images.item import ImageError
 from aligngemini.images.sources import Skipped, expand
 from aligngemini.scan.items import FileReader, ScanItem
@@ -17,7 +18,6 @@ from aligngemini.scan.sources.readers import WholeReader
 from aligngemini.scan.sources.remote import RemoteFile, SourceError
 from aligngemini.scan.sources.tar import tar_items
 from aligngemini.scan.sources.zip import zip_items
-from aligngemini.verdict import Problem
 
 _LOCAL = "file://"
 

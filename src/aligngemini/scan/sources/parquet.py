@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from aligngemini.evidence import Problem
 from aligngemini.images.item import ImageError
 from aligngemini.images.limits import Limits
 from aligngemini.scan.items import ScanItem
@@ -10,7 +11,6 @@ from aligngemini.scan.sources.bombs import check_growth
 from aligngemini.scan.sources.lists import PATH_COLUMNS, Follow
 from aligngemini.scan.sources.locations import Location
 from aligngemini.scan.sources.readers import BytesReader
-from aligngemini.verdict import Problem
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq

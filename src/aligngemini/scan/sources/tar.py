@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import BinaryIO, cast
 
+from aligngemini.evidence import Problem
 from aligngemini.images.item import ImageError
 from aligngemini.images.limits import Limits
 from aligngemini.images.sources import Skipped
@@ -24,7 +25,6 @@ from aligngemini.scan.sources.bombs import Meter, Tap
 from aligngemini.scan.sources.locations import LocalFile, Location
 from aligngemini.scan.sources.names import Names
 from aligngemini.scan.sources.readers import BytesReader, SliceReader
-from aligngemini.verdict import Problem
 
 NESTED = Problem("unsupported", "an archive inside an archive is not opened: unpack it first")
 

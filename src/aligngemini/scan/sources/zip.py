@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from aligngemini.evidence import Problem
 from aligngemini.images.item import ImageError
 from aligngemini.images.limits import Limits
 from aligngemini.images.sources import Skipped
@@ -21,7 +22,6 @@ from aligngemini.scan.sources.zip_directory import (
     read_member,
     read_start,
 )
-from aligngemini.verdict import Problem
 
 _HEADER = 1 << 16  # bytes before a member that its own header may take
 
