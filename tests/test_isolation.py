@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -236,7 +237,7 @@ def test_what_a_worker_prints_is_kept_from_standard_output(capfd):
 
 
 def test_the_other_start_method_does_the_same(monkeypatch):
-    monkeypatch.setattr(isolation, "_start_method", lambda: "spawn")
+    monkeypatch.setattr(isolation, "quick_context", lambda: get_context("spawn"))
     answers = items_of(run([1, "exit", 2], workers=1))
     assert answers == [1, Problem("crashed", "the process that judged it died (exit code 3)"), 2]
     with pytest.raises(WorkerStartError, match="no model there"):

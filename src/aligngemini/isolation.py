@@ -31,6 +31,18 @@ START_TRIES = 3  # workers that may die while loading, in a row, before the run 
 GRACE = 0.5  # seconds a busy worker has to clean up after itself when the run is stopped
 
 
+def quick_context() -> BaseContext:
+    """How processes start at once: with all that this one has, which may have no threads."""
+    # Forking spares each worker the interpreter's start; elsewhere system libraries forbid it.
+    return get_context("fork" if sys.platform == "linux" else "spawn")
+
+
+def clean_context() -> Any:
+    """How processes start that take nothing over, and may be started by a program of threads."""
+    # The fork server has no threads. Where there is none, the interpreter is started anew.
+    return get_context("forkserver" if sys.platform == "linux" else "spawn")
+
+
 class WorkerStartError(Exception):
     """A worker process could not be made ready; the cause is what it raised, if it raised."""
 
@@ -132,7 +144,7 @@ class Pool(Generic[Item, Result]):
     timeout: float
     memory: int | None
     reply: Callable[[Item, Any], Any] = lambda item, question: None
-    context: BaseContext = field(default_factory=lambda: get_context(_start_method()))
+    context: BaseContext = field(default_factory=quick_context)
     workers: "list[_Worker[Item, Result]]" = field(default_factory=list)
     failed_starts: int = 0
 
@@ -241,11 +253,6 @@ class Pool(Generic[Item, Result]):
             self.failed_starts += 1
             if self.failed_starts >= START_TRIES:
                 raise WorkerStartError(f"worker processes do not start: {problem.message}")
-
-
-def _start_method() -> str:
-    # Forking spares each worker the interpreter's start; elsewhere system libraries forbid it.
-    return "fork" if sys.platform == "linux" else "spawn"
 
 
 @contextlib.contextmanager

@@ -4,10 +4,11 @@ The processes are those of `isolation`.
 """
 
 from collections.abc import Callable, Generator, Iterable
+from multiprocessing.context import BaseContext
 from typing import Any, TypeVar
 
 from aligngemini.evidence import Problem
-from aligngemini.isolation import Pool, Task
+from aligngemini.isolation import Pool, Task, quick_context
 from aligngemini.isolation_worker import Prepare
 
 Item = TypeVar("Item")
@@ -22,6 +23,7 @@ def stream_isolated(
     timeout: float,
     memory: int | None = None,
     reply: Callable[[Item, Any], Any] = lambda item, question: None,
+    context: BaseContext | None = None,
 ) -> Generator[tuple[Item, Result | Problem], None, None]:
     """Apply a function to items in worker processes, in whatever order they are done.
 
@@ -38,6 +40,7 @@ def stream_isolated(
         reply: Called in this process for each `isolation_worker.ask` of a worker, with the item
             that the worker has in hand and the question; gives the reply. The item's time starts
             again with it.
+        context: How processes start; None takes the quickest way.
 
     Returns:
         For each item the item, and its answer or the `Problem` that stands for it.
@@ -45,7 +48,8 @@ def stream_isolated(
     Raises:
         WorkerStartError: See there.
     """
-    answers = _stream(Pool[Item, Result](prepare, workers, timeout, memory, reply), items)
+    pool = Pool[Item, Result](prepare, workers, timeout, memory, reply, context or quick_context())
+    answers = _stream(pool, items)
     next(answers)  # to the first yield: from here on closing the iterator ends the workers
     return answers
 

@@ -85,7 +85,7 @@ def test_answers_are_those_of_the_local_engine(models, items):
         ScanItem("cut", None, problem=Problem("truncated", "the archive ends")),
     ]
     mixed = [*items[:10], *harm, *items[10:20]]
-    limits = {"timeout": 10, "memory": 256 << 20}
+    limits = {"timeout": 20, "memory": 256 << 20}
     ours, theirs = engine(models, **limits), LocalEngine(models, workers=1, **limits)
     assert ours.identity == theirs.identity
     found = by_address(ours.answers(mixed))

@@ -1,31 +1,23 @@
 """Sources elsewhere: fsspec's memory as a bucket, and a web server on this machine."""
 
-import io
 import pickle
 import zipfile
 from contextlib import closing
 
 import fsspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from fixtures.archives import pictures, tar, zip_of
+from fixtures.archives import pictures, table_of, tar, zip_of
 from fixtures.web_server import Web, serving
 
 from aligngemini.images.item import ImageError
 from aligngemini.images.limits import Limits
 from aligngemini.images.sources import Skipped
-from aligngemini.isolation import map_isolated
+from aligngemini.isolation import map_isolated, quick_context
 from aligngemini.scan.sources import SourceError, open_sources, readers, remote
+from aligngemini.scan.sources import parquet as parquet_source
 
 IMAGES = pictures(4)
 A, B, C, D = IMAGES.values()
-
-
-def parquet(images):
-    file = io.BytesIO()
-    pq.write_table(pa.table({"image": list(images)}), file)
-    return file.getvalue()
 
 
 def scanned(*specs, **options):
@@ -57,7 +49,7 @@ def bucket():
         "shard-001.tar": tar({"x.png": B}),
         "shard-002.tar": tar({"x.png": C}),
         "a.zip": zip_of({"y.png": B}),
-        "t/a.parquet": parquet([C, D]),
+        "t/a.parquet": table_of([C, D]),
     }
     for name, data in files.items():
         system.pipe_file(f"/bucket/{name}", data)
@@ -72,7 +64,9 @@ def web():
         yield server
 
 
-def test_a_folder_of_a_bucket(bucket):
+def test_a_folder_of_a_bucket(bucket, monkeypatch):
+    # Its files are in the memory of this process, which only a fork of it has.
+    monkeypatch.setattr(parquet_source, "clean_context", quick_context)
     skipped = Skipped()
     root = "memory:///bucket"
     assert scanned("memory://bucket/", skipped=skipped) == {
@@ -194,7 +188,7 @@ def test_archives_from_the_web(web, name):
         "a.tar": tar(images),
         "a.tar.gz": gzip.compress(tar(images)),
         "a.zip": zip_of(images),
-        "a.parquet": parquet(images.values()),
+        "a.parquet": table_of(images.values()),
     }
     web.files = {f"/{name}": data[name]}
     assert list(scanned(f"{web.url}/{name}?token=x").values()) == [A, B]
@@ -214,7 +208,7 @@ def test_a_server_without_ranges_is_no_place_for_what_takes_seeking(web, name):
     web.ranges = False
     web.files = {
         "/a.zip": zip_of({"0.png": A}),
-        "/a.parquet": parquet([A]),
+        "/a.parquet": table_of([A]),
         "/a.tar": tar({"0": A}),
     }
     assert scanned(f"{web.url}/{name}") == {f"{web.url}/{name}": "unsupported"}

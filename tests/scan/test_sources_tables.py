@@ -1,7 +1,10 @@
 """Parquet files, manifests and JSON lines: a row is an item, and none is lost."""
 
 import json
+import os
 import pickle
+import signal
+import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,7 +13,9 @@ from fixtures.archives import pictures
 
 from aligngemini.datasets.manifest import Row, write_manifest
 from aligngemini.images.item import ImageError
-from aligngemini.scan.sources import bombs, open_sources
+from aligngemini.isolation import quick_context
+from aligngemini.scan.sources import bombs, open_sources, parquet, parquet_rows
+from aligngemini.scan.sources.locations import LocalFile
 
 IMAGES = pictures(5)
 
@@ -34,6 +39,12 @@ def content(reader):
         return reader()
     except ImageError as error:
         return error.code
+
+
+@pytest.fixture
+def forked(monkeypatch):
+    """Processes that unpack have what a test changed."""
+    monkeypatch.setattr(parquet, "clean_context", quick_context)
 
 
 def write(path, columns, **options):
@@ -124,7 +135,7 @@ def test_a_damaged_table_gives_what_came_before(tmp_path):
     assert set(scanned(path)) == {""}
 
 
-def test_a_table_that_says_it_is_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
+def test_a_table_that_says_it_is_a_bomb_is_not_unpacked(tmp_path, monkeypatch, forked):
     monkeypatch.setattr(bombs, "FREE", 1 << 20)
     cells = [bytes(1 << 20)] * 8
     path = tmp_path / "a.parquet"
@@ -132,16 +143,36 @@ def test_a_table_that_says_it_is_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
     assert scanned(path) == {"": "too-large"}
 
 
-def test_an_image_over_the_limit_is_one_problem(tmp_path, monkeypatch):
-    from aligngemini.scan.sources import parquet
-
-    class Small(parquet.Limits):
+def test_an_image_over_the_limit_is_one_problem(tmp_path, monkeypatch, forked):
+    class Small(parquet_rows.Limits):
         def __init__(self):
             super().__init__(max_bytes=1000)
 
-    monkeypatch.setattr(parquet, "Limits", Small)
+    monkeypatch.setattr(parquet_rows, "Limits", Small)
     path = write(tmp_path / "a.parquet", {"image": [b"x" * 1001, b"y" * 999]})
     assert scanned(path) == {"#0": "too-large", "#1": b"y" * 999}
+
+
+def test_a_table_that_takes_memory_without_end_is_a_problem(tmp_path, monkeypatch, photos):
+    monkeypatch.setattr(parquet, "MEMORY", 64 << 20)
+    cells = [bytes(1 << 20)] * 200  # all on one page
+    write(tmp_path / "a.parquet", {"image": cells}, compression="zstd", use_dictionary=False)
+    (problem, *others) = items_of(tmp_path)
+    assert problem.address == str(tmp_path / "a.parquet")
+    assert problem.problem.code in ("too-large", "crashed")
+    assert [item.read() for item in others] == list(IMAGES.values())
+
+
+class Deadly(LocalFile):
+    def open(self, **options):
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="relies on signals")
+def test_a_table_that_kills_who_reads_it_is_a_problem(tmp_path):
+    with pytest.raises(ImageError, match="SIGSEGV") as problem:
+        list(parquet.parquet_items(Deadly(str(tmp_path)), None, None))
+    assert problem.value.problem.code == "crashed"
 
 
 def test_stamps_change_with_the_table(tmp_path):

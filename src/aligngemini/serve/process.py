@@ -1,15 +1,19 @@
 """One worker process, spoken to by one thread."""
 
 import contextlib
-import sys
 import threading
 from collections.abc import Iterator
-from multiprocessing import get_context
 from typing import Any, Generic, TypeVar
 
 from aligngemini import isolation_worker
 from aligngemini.evidence import Problem
-from aligngemini.isolation import GRACE, START_LIMIT, WorkerStartError, cause_of_death
+from aligngemini.isolation import (
+    GRACE,
+    START_LIMIT,
+    WorkerStartError,
+    cause_of_death,
+    clean_context,
+)
 from aligngemini.isolation_worker import Limits, Prepare, problem_of
 
 Item = TypeVar("Item")
@@ -33,8 +37,7 @@ class WorkerProcess(Generic[Item, Result]):
             timeout: Seconds one item may take.
             memory: Bytes the process may allocate beyond what it took to get ready, or None.
         """
-        # Where there is no fork server, the interpreter is started anew.
-        context: Any = get_context("forkserver" if sys.platform == "linux" else "spawn")
+        context = clean_context()
         self.timeout = timeout
         self._pipe, theirs = context.Pipe()
         limits = Limits(timeout, START_LIMIT, memory)
