@@ -10,6 +10,7 @@ images tell what is fixed and what is not. Records are compared, times aside.
 import argparse
 import json
 import os
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,17 +43,40 @@ class Course:
 
 def measure(name, engine, items, start) -> Course:
     ready, times, records = time.perf_counter() - start, [], {}
-    before, spent = cpu_seconds(), 0.0
-    for answer in engine.answers(items):
-        times.append(time.perf_counter() - start)
-        if len(times) == len(items):
-            spent = cpu_seconds() - before  # while the workers are still there
-        records[answer.address] = comparable(answer)
-    return Course(name, ready, times[0], times[-1], spent, records)
+    with Cpu() as cpu:
+        for answer in engine.answers(items):
+            times.append(time.perf_counter() - start)
+            records[answer.address] = comparable(answer)
+    return Course(name, ready, times[0], times[-1], cpu.seconds, records)
 
 
-def cpu_seconds() -> float:
-    """CPU time so far of this process and all below it, those that have ended included."""
+class Cpu:
+    """CPU time of this process and all below it, looked at so often that few ends are missed.
+
+    What a process took is lost when it ends and nobody waits for it, as with some of Ray's.
+    """
+
+    EVERY = 0.1  # seconds
+
+    def __enter__(self):
+        self._before, self._latest, self._done = ticks_of_all(), {}, threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._done.set()
+        self._thread.join()
+        spent = sum(ticks - self._before.get(pid, 0) for pid, ticks in self._latest.items())
+        self.seconds = spent / os.sysconf("SC_CLK_TCK")
+
+    def _watch(self):
+        while not self._done.wait(self.EVERY):
+            self._latest |= ticks_of_all()
+
+
+def ticks_of_all():
+    """CPU ticks so far of this process and each below it."""
     parents, ticks = {}, {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -61,12 +85,12 @@ def cpu_seconds() -> float:
             except OSError:
                 continue  # it has ended meanwhile
             pid = int(entry.name)
-            parents[pid], ticks[pid] = int(fields[1]), sum(map(int, fields[11:15]))
+            parents[pid], ticks[pid] = int(fields[1]), sum(map(int, fields[11:13]))
     ours, more = set(), {os.getpid()}
     while more:
         ours |= more
         more = {pid for pid, parent in parents.items() if parent in more}
-    return sum(ticks[pid] for pid in ours) / os.sysconf("SC_CLK_TCK")
+    return {pid: ticks[pid] for pid in ours}
 
 
 def comparable(answer):
