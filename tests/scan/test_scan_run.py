@@ -137,7 +137,16 @@ def test_a_killed_run_holds_nothing(store):
         pass
     dead = Run(store, IDENTITY)
     assert state(dead, "a") == "open"
-    store.connection.execute("UPDATE runs SET pid = ? WHERE id = ?", (process.pid, dead.id))
+    store.connection.execute("UPDATE runs SET pid = ?, born = 0", (process.pid,))
+    assert state(Run(store, IDENTITY), "a") == "open"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells when a process started")
+def test_a_killed_run_holds_nothing_where_its_process_id_is_used_again(store):
+    dead = Run(store, IDENTITY)
+    assert state(dead, "a") == "open"
+    assert state(Run(store, IDENTITY), "a") == "taken"
+    store.connection.execute("UPDATE runs SET born = born - 1 WHERE id = ?", (dead.id,))
     assert state(Run(store, IDENTITY), "a") == "open"
 
 

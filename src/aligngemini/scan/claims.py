@@ -3,6 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 
 from aligngemini.scan.store import host
 
@@ -68,11 +69,25 @@ class Claims:
 
     def _is_alive(self, run: int) -> bool:
         row = self._db.execute(
-            "SELECT host, pid, alive_until, ended FROM runs WHERE id = ?", (run,)
+            "SELECT host, pid, born, alive_until, ended FROM runs WHERE id = ?", (run,)
         ).fetchone()
-        if row is None or row[3] is not None or row[2] < self._clock():
+        if row is None:
             return False
-        return row[0] != host() or _is_process(row[1])
+        where, pid, began, alive_until, ended = row
+        if ended is not None or alive_until < self._clock():
+            return False
+        return where != host() or (_is_process(pid) and born(pid) == began)
+
+
+def born(pid: int) -> int:
+    """When a process of this machine started, in clock ticks since boot; 0 where nothing tells.
+
+    Ids are used again: in a container that starts anew, the first process is 1 as before.
+    """
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19])
+    except (OSError, IndexError):
+        return 0
 
 
 def _is_process(pid: int) -> bool:

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any, Literal
 
 from aligngemini.calibration.drift import ScoreHistogram, counted_scores
-from aligngemini.scan.claims import Claims
+from aligngemini.scan.claims import Claims, born
 from aligngemini.scan.histograms import add_scores
 from aligngemini.scan.items import ScanItem
 from aligngemini.scan.judge import Answer, Identity
@@ -101,11 +101,11 @@ class Run:
             self.detector = store.add_detector(identity.fingerprint, identity.about)
             now = clock()
             cursor = self._db.execute(
-                "INSERT INTO runs (detector, command, host, pid, started, alive_until) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO runs (detector, command, host, pid, born, started, alive_until) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
-                    *(self.detector, json.dumps(dict(command or {})), host(), os.getpid()),
-                    *(now, now + lease),
+                    *(self.detector, json.dumps(dict(command or {}))),
+                    *(host(), os.getpid(), born(os.getpid()), now, now + lease),
                 ),
             )
             self.id = int(cursor.lastrowid or 0)

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-VERSION = 1
+VERSION = 2
 APPLICATION = 0x41474D53  # "AGMS", in the file's header: tells our stores from other SQLite files
 PATIENCE = 30.0  # seconds to wait for another process's transaction
 
@@ -33,6 +33,7 @@ CREATE TABLE runs (
     command TEXT NOT NULL,           -- JSON: what was asked for
     host TEXT NOT NULL,
     pid INTEGER NOT NULL,
+    born INTEGER NOT NULL,           -- when that process started; see claims.born
     started REAL NOT NULL,           -- seconds since 1970
     alive_until REAL NOT NULL,       -- its claims hold no longer than that
     ended REAL,                      -- NULL while it runs, and where it was killed
