@@ -76,7 +76,8 @@ def map_isolated(
     Raises:
         WorkerStartError: While iterating: `prepare` raised, or workers die or hang in it.
     """
-    results = _results(Pool[Item, Result](prepare, workers, timeout, memory), items)
+    pool = Pool[Item, Result](prepare, workers, timeout, memory, quick_context())
+    results = _results(pool, items)
     next(results)  # to the first yield: from here on closing the iterator ends the workers
     return results
 
@@ -143,8 +144,8 @@ class Pool(Generic[Item, Result]):
     size: int
     timeout: float
     memory: int | None
+    context: BaseContext
     reply: Callable[[Item, Any], Any] = lambda item, question: None
-    context: BaseContext = field(default_factory=quick_context)
     workers: "list[_Worker[Item, Result]]" = field(default_factory=list)
     failed_starts: int = 0
 

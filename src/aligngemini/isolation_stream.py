@@ -48,7 +48,7 @@ def stream_isolated(
     Raises:
         WorkerStartError: See there.
     """
-    pool = Pool[Item, Result](prepare, workers, timeout, memory, reply, context or quick_context())
+    pool = Pool[Item, Result](prepare, workers, timeout, memory, context or quick_context(), reply)
     answers = _stream(pool, items)
     next(answers)  # to the first yield: from here on closing the iterator ends the workers
     return answers
