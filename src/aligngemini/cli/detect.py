@@ -48,10 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     if not arguments:
         parser.print_help()
         return checks.WRONG_USE
-    # Behind "--" everything is an input; argparse disagrees with itself over versions on this.
-    end = arguments.index("--") if "--" in arguments else len(arguments)
-    given = parser.parse_intermixed_args(arguments[:end])
-    inputs = [*given.inputs, *arguments[end + 1 :]]
+    given, inputs = parser.parse_with_inputs(arguments, "inputs")
     if not inputs:
         parser.error("say what to judge: INPUT")
     try:

@@ -1,6 +1,7 @@
 """What all commands' parsers share."""
 
 import argparse
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 
@@ -11,6 +12,20 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **settings
         )
+
+    def parse_with_inputs(
+        self, arguments: Sequence[str], name: str
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Options, and inputs that may stand anywhere among them.
+
+        Args:
+            arguments: What was typed.
+            name: Of the argument that takes the inputs.
+        """
+        # Behind "--" everything is an input; argparse disagrees with itself over versions on this.
+        end = arguments.index("--") if "--" in arguments else len(arguments)
+        given = self.parse_intermixed_args(arguments[:end])
+        return given, [*getattr(given, name), *arguments[end + 1 :]]
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and end with exit code 2."""

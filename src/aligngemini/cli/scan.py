@@ -61,10 +61,7 @@ def main(arguments: Sequence[str]) -> int:
     if not arguments:
         parser.print_help()
         return checks.WRONG_USE
-    # Behind "--" everything is a source; see cli/detect.py.
-    end = arguments.index("--") if "--" in arguments else len(arguments)
-    given = parser.parse_intermixed_args(arguments[:end])
-    specs = [*given.sources, *arguments[end + 1 :]]
+    given, specs = parser.parse_with_inputs(arguments, "sources")
     if not specs:
         parser.error("say what to scan: SOURCE")
     try:
