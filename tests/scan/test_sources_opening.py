@@ -10,10 +10,10 @@ from contextlib import closing
 
 import pytest
 from fixtures.archives import pictures, table_of, tar, zip_of
+from fixtures.scanned import outcome
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aligngemini.images.item import ImageError
 from aligngemini.images.sources import Skipped
 from aligngemini.isolation import map_isolated, quick_context
 from aligngemini.scan.items import FileReader
@@ -34,16 +34,6 @@ def folder(tmp_path):
     (tmp_path / "deep" / "B.TAR").write_bytes(tar({"b.png": B}))
     (tmp_path / "deep" / "c.zip").write_bytes(zip_of({"c.png": C}))
     return tmp_path
-
-
-def outcome(item):
-    """The bytes, or the code of what is in their way."""
-    if item.problem is not None:
-        return item.problem.code
-    try:
-        return item.read()
-    except ImageError as error:
-        return error.code
 
 
 def addresses(*specs, **options):

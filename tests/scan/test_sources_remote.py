@@ -1,15 +1,14 @@
 """Sources elsewhere: fsspec's memory as a bucket, and a web server on this machine."""
 
-import pickle
 import zipfile
 from contextlib import closing
 
 import fsspec
 import pytest
 from fixtures.archives import pictures, table_of, tar, zip_of
+from fixtures.scanned import content, scanned
 from fixtures.web_server import Web, serving
 
-from aligngemini.images.item import ImageError
 from aligngemini.images.limits import Limits
 from aligngemini.images.sources import Skipped
 from aligngemini.isolation import map_isolated, quick_context
@@ -18,22 +17,6 @@ from aligngemini.scan.sources import parquet as parquet_source
 
 IMAGES = pictures(4)
 A, B, C, D = IMAGES.values()
-
-
-def scanned(*specs, **options):
-    found = {}
-    for item in open_sources(specs, **options):
-        assert item.address not in found
-        reader = pickle.loads(pickle.dumps(item.read))
-        found[item.address] = item.problem.code if reader is None else content(reader)
-    return found
-
-
-def content(reader):
-    try:
-        return reader()
-    except ImageError as error:
-        return error.code
 
 
 @pytest.fixture

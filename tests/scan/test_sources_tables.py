@@ -2,7 +2,6 @@
 
 import json
 import os
-import pickle
 import signal
 import sys
 
@@ -10,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fixtures.archives import pictures
+from fixtures.scanned import outcome, scanned_in
 
 from aligngemini.datasets.manifest import Row, write_manifest
 from aligngemini.images.item import ImageError
@@ -22,23 +22,6 @@ IMAGES = pictures(5)
 
 def items_of(path, **options):
     return list(open_sources([str(path)], **options))
-
-
-def scanned(path, **options):
-    found = {}
-    for item in items_of(path, **options):
-        name = item.address.removeprefix(str(path))
-        assert name not in found
-        reader = pickle.loads(pickle.dumps(item.read))
-        found[name] = item.problem.code if reader is None else content(reader)
-    return found
-
-
-def content(reader):
-    try:
-        return reader()
-    except ImageError as error:
-        return error.code
 
 
 @pytest.fixture
@@ -66,7 +49,7 @@ def test_images_as_hugging_face_writes_them(tmp_path, compression):
     cells = [{"bytes": data, "path": name} for name, data in IMAGES.items()]
     columns = {"label": [0] * 5, "image": cells}
     path = write(tmp_path / "a.parquet", columns, row_group_size=2, compression=compression)
-    assert scanned(path) == {f"#{k}": data for k, data in enumerate(IMAGES.values())}
+    assert scanned_in(path) == {f"#{k}": data for k, data in enumerate(IMAGES.values())}
 
 
 @pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary()])
@@ -74,14 +57,14 @@ def test_plain_bytes(tmp_path, kind):
     column = pa.array([*IMAGES.values(), None, b""], kind)
     path = write(tmp_path / "a.parquet", {"jpg": column})
     expected = {f"#{k}": data for k, data in enumerate(IMAGES.values())}
-    assert scanned(path) == {**expected, "#5": "empty", "#6": "empty"}
+    assert scanned_in(path) == {**expected, "#5": "empty", "#6": "empty"}
 
 
 def test_the_column_can_be_named(tmp_path):
     (a, b, *_) = IMAGES.values()
     path = write(tmp_path / "a.parquet", {"image": [a], "thumbnail": [b]})
-    assert scanned(path) == {"#0": a}
-    assert scanned(path, column="thumbnail") == {"#0": b}
+    assert scanned_in(path) == {"#0": a}
+    assert scanned_in(path, column="thumbnail") == {"#0": b}
 
 
 def test_a_table_without_images_says_what_it_has(tmp_path):
@@ -97,7 +80,7 @@ def test_a_table_without_images_says_what_it_has(tmp_path):
 def test_paths_in_a_table_are_files_beside_it(photos):
     table = write(photos / "list.parquet", {"path": ["0.png", str(photos / "1.png"), "gone.png"]})
     a, b, *_ = IMAGES.values()
-    found = {item.address: content(item.read) for item in items_of(table)}
+    found = {item.address: outcome(item) for item in items_of(table)}
     names = [str(photos / name) for name in ("0.png", "1.png", "gone.png")]
     assert found == dict(zip(names, (a, b, "not-found"), strict=True))
 
@@ -128,11 +111,11 @@ def test_a_damaged_table_gives_what_came_before(tmp_path):
     middle = len(data) // 2
     data[middle : middle + 40_000] = bytes(40_000)
     path.write_bytes(data)
-    found = scanned(path)
+    found = scanned_in(path)
     assert found.pop("") in ("corrupt", "truncated", "too-large")
     assert found
     path.write_bytes(data[:middle])
-    assert set(scanned(path)) == {""}
+    assert set(scanned_in(path)) == {""}
 
 
 def test_a_table_that_says_it_is_a_bomb_is_not_unpacked(tmp_path, monkeypatch, forked):
@@ -140,7 +123,7 @@ def test_a_table_that_says_it_is_a_bomb_is_not_unpacked(tmp_path, monkeypatch, f
     cells = [bytes(1 << 20)] * 8
     path = tmp_path / "a.parquet"
     write(path, {"image": cells}, compression="zstd", use_dictionary=False)
-    assert scanned(path) == {"": "too-large"}
+    assert scanned_in(path) == {"": "too-large"}
 
 
 def test_an_image_over_the_limit_is_one_problem(tmp_path, monkeypatch, forked):
@@ -150,7 +133,7 @@ def test_an_image_over_the_limit_is_one_problem(tmp_path, monkeypatch, forked):
 
     monkeypatch.setattr(parquet_rows, "Limits", Small)
     path = write(tmp_path / "a.parquet", {"image": [b"x" * 1001, b"y" * 999]})
-    assert scanned(path) == {"#0": "too-large", "#1": b"y" * 999}
+    assert scanned_in(path) == {"#0": "too-large", "#1": b"y" * 999}
 
 
 def test_a_table_that_takes_memory_without_end_is_a_problem(tmp_path, monkeypatch, photos):
@@ -188,7 +171,7 @@ def test_our_own_manifests(photos, suffix):
     manifest = photos.parent / f"set{suffix}"
     rows = [Row(f"photos/{name}", "real", split="test") for name in IMAGES]
     write_manifest(rows, manifest)
-    found = {item.address: content(item.read) for item in items_of(manifest)}
+    found = {item.address: outcome(item) for item in items_of(manifest)}
     assert found == {str(photos / name): data for name, data in IMAGES.items()}
 
 
@@ -244,4 +227,4 @@ def test_a_list_may_not_name_everything(tmp_path):
     assert [item.problem.code for item in refused] == ["unsupported"] * 3
     assert local.address == "/etc/hostname"
     assert odd.address == f"{tmp_path}/://x"
-    assert content(impossible.read) == "not-found"
+    assert outcome(impossible) == "not-found"

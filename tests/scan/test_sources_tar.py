@@ -10,31 +10,13 @@ import tarfile
 import pyarrow as pa
 import pytest
 from fixtures.archives import pictures, tar, tar_header
+from fixtures.scanned import outcome, scanned_in
 
-from aligngemini.images.item import ImageError
 from aligngemini.images.sources import Skipped
 from aligngemini.scan.sources import bombs, open_sources
 from aligngemini.scan.sources.readers import SliceReader
 
 pytestmark = pytest.mark.timeout(60)
-
-
-def scanned(path, skipped=None):
-    """What a scan gets: bytes or the error's code, by address; read as in another process."""
-    found = {}
-    for item in open_sources([str(path)], skipped=skipped):
-        name = item.address.removeprefix(str(path))
-        assert name not in found
-        reader = pickle.loads(pickle.dumps(item.read))
-        found[name] = item.problem.code if reader is None else content(reader)
-    return found
-
-
-def content(reader):
-    try:
-        return reader()
-    except ImageError as error:
-        return error.code
 
 
 def member(name, data):
@@ -63,14 +45,14 @@ def test_every_image_comes_out_as_it_went_in(tmp_path, suffix):
     images = pictures(6)
     path = tmp_path / f"photos{suffix}"
     path.write_bytes(COMPRESSIONS[suffix](tar(images)))
-    assert scanned(path) == {f"!{name}": data for name, data in images.items()}
+    assert scanned_in(path) == {f"!{name}": data for name, data in images.items()}
 
 
 def test_the_compression_is_told_from_the_bytes(tmp_path):
     images = pictures(2)
     path = tmp_path / "misnamed.tar"
     path.write_bytes(gzip.compress(tar(images)))
-    assert scanned(path) == {f"!{name}": data for name, data in images.items()}
+    assert scanned_in(path) == {f"!{name}": data for name, data in images.items()}
 
 
 def test_workers_read_a_plain_archive_themselves(tmp_path):
@@ -86,7 +68,7 @@ def test_a_webdataset_shard_gives_its_images(tmp_path):
     groups = {"000.jpg": a, "000.json": b"{}", "000.cls": b"1", "001.jpg": b, "001.txt": b"x"}
     shard.write_bytes(tar(groups))
     skipped = Skipped()
-    assert scanned(shard, skipped) == {"!000.jpg": a, "!001.jpg": b}
+    assert scanned_in(shard, skipped=skipped) == {"!000.jpg": a, "!001.jpg": b}
     assert skipped.count == 3
     assert skipped.names[0] == f"{shard}!000.json"
 
@@ -97,7 +79,7 @@ def test_an_image_without_a_suffix_is_known_by_its_bytes(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
     path.write_bytes(COMPRESSIONS[suffix](tar({"noname": image, "words": b"words" * 9999})))
     assert len(image) > 4096
-    assert scanned(path) == {"!noname": image}
+    assert scanned_in(path) == {"!noname": image}
 
 
 @pytest.mark.parametrize("suffix", COMPRESSIONS)
@@ -106,7 +88,7 @@ def test_of_a_truncated_archive_what_came_before_is_kept(tmp_path, suffix):
     whole = COMPRESSIONS[suffix](tar(images))
     path = tmp_path / f"cut{suffix}"
     path.write_bytes(whole[: len(whole) * 2 // 3])
-    found = scanned(path)
+    found = scanned_in(path)
     assert found.pop("") in ("truncated", "corrupt")
     found = {name: data for name, data in found.items() if data != "truncated"}
     assert 10 < len(found) < 200
@@ -116,17 +98,17 @@ def test_of_a_truncated_archive_what_came_before_is_kept(tmp_path, suffix):
 def test_a_cut_between_two_members_is_noticed(tmp_path):
     path = tmp_path / "cut.tar"
     path.write_bytes(tar(pictures(2)).rstrip(b"\0")[:512])  # a header, and no more
-    assert scanned(path)[""] == "truncated"
+    assert scanned_in(path)[""] == "truncated"
     (image,) = pictures(1).values()
     path.write_bytes(member("a.png", image))
-    assert scanned(path) == {"!a.png": image, "": "truncated"}
+    assert scanned_in(path) == {"!a.png": image, "": "truncated"}
 
 
 def test_archives_joined_by_cat_are_read_to_the_end(tmp_path):
     a, b = pictures(2).values()
     path = tmp_path / "both.tar"
     path.write_bytes(tar({"a.png": a}) + tar({"b.png": b}))
-    assert scanned(path) == {"!a.png": a, "!b.png": b}
+    assert scanned_in(path) == {"!a.png": a, "!b.png": b}
 
 
 def test_a_damaged_header_does_not_pass_for_the_end(tmp_path):
@@ -149,7 +131,7 @@ def test_names_are_addresses_and_lead_nowhere(tmp_path):
     path = tmp_path / "in" / "tricks.tar"
     path.parent.mkdir()
     path.write_bytes(tar({"../secret.png": a, str(secret): b}))
-    assert scanned(path) == {"!../secret.png": a, f"!{secret}": b}
+    assert scanned_in(path) == {"!../secret.png": a, f"!{secret}": b}
     assert sorted(tmp_path.rglob("*.png")) == [secret]
 
 
@@ -157,7 +139,7 @@ def test_equal_names_stay_apart(tmp_path):
     a, b, c, d = pictures(4).values()
     path = tmp_path / "a.tar"
     path.write_bytes(tar([("x.png", a), ("x.png", b), ("x.png#2", c), ("x.png", d)]))
-    assert scanned(path) == {"!x.png": a, "!x.png#2": b, "!x.png#2#2": c, "!x.png#3": d}
+    assert scanned_in(path) == {"!x.png": a, "!x.png#2": b, "!x.png#2#2": c, "!x.png#3": d}
 
 
 def test_links_hidden_files_and_nested_archives_are_named(tmp_path):
@@ -174,7 +156,7 @@ def test_links_hidden_files_and_nested_archives_are_named(tmp_path):
             link.type, link.linkname = kind, "/etc/passwd"
             archive.addfile(link)
     skipped = Skipped()
-    assert scanned(path, skipped) == {"!a.png": image, "!more.tar": "unsupported"}
+    assert scanned_in(path, skipped=skipped) == {"!a.png": image, "!more.tar": "unsupported"}
     assert skipped.count == 3
 
 
@@ -185,7 +167,7 @@ def test_sizes_that_lie_are_not_believed(tmp_path, suffix):
     first = member("first.png", image)
     for size, code in ((1 << 40, "too-large"), (5000, "truncated"), (0, "empty")):
         path.write_bytes(COMPRESSIONS[suffix](first + tar_header("lies.png", size) + b"x" * 100))
-        found = scanned(path)
+        found = scanned_in(path)
         assert found["!first.png"] == image
         assert found.get("!lies.png", code) == code
         assert found[""] in ("truncated", "corrupt")
@@ -205,7 +187,7 @@ def test_a_negative_size_does_not_go_round_for_ever(tmp_path, how):
         info = tarfile.TarInfo("a.png")
         info.pax_headers = {"size": "-1024"}
         path.write_bytes(info.tobuf(tarfile.PAX_FORMAT) + bytes(1024))
-    found = scanned(path)
+    found = scanned_in(path)
     assert found[""] == "corrupt"
 
 
@@ -216,7 +198,7 @@ def test_a_bomb_is_left_where_it_begins_to_grow(tmp_path, monkeypatch):
     bomb = member("a.png", image) + tar_header("zeros.bin", zeros) + bytes(zeros)
     path = tmp_path / "bomb.tar.gz"
     path.write_bytes(gzip.compress(bomb + member("b.png", image) + bytes(1024)))
-    assert scanned(path) == {"!a.png": image, "": "too-large"}
+    assert scanned_in(path) == {"!a.png": image, "": "too-large"}
 
 
 @pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
@@ -225,7 +207,7 @@ def test_a_name_without_end_is_not_read(tmp_path, kind):
     with path.open("wb") as file:
         file.write(tar_header("x", 1 << 40, kind=kind))
         file.truncate(1 << 40)  # holes: nothing on the disk
-    assert scanned(path) == {"": "too-large"}
+    assert scanned_in(path) == {"": "too-large"}
 
 
 def test_an_archive_that_changes_under_the_scan_gives_no_wrong_image(tmp_path):
@@ -233,7 +215,7 @@ def test_an_archive_that_changes_under_the_scan_gives_no_wrong_image(tmp_path):
     path.write_bytes(tar(pictures(2)))
     items = list(open_sources([str(path)]))
     path.write_bytes(tar(pictures(5, side=50)))
-    assert [content(item.read) for item in items] == ["unreadable", "unreadable"]
+    assert [outcome(item) for item in items] == ["unreadable", "unreadable"]
 
 
 def test_stamps_change_with_the_archive_alone(tmp_path):
@@ -250,7 +232,7 @@ def test_what_is_no_archive_says_so(tmp_path):
     for number, data in enumerate([b"", b"no archive at all" * 100, b"\x1f\x8bnot really"]):
         path = tmp_path / f"{number}.tar"
         path.write_bytes(data)
-        (code,) = scanned(path).values()
+        (code,) = scanned_in(path).values()
         assert code in ("truncated", "corrupt")
 
 

@@ -7,32 +7,15 @@ import zipfile
 
 import pytest
 from fixtures.archives import pictures, tar, zip_of
+from fixtures.scanned import outcome, scanned_in
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aligngemini.images.item import ImageError
 from aligngemini.images.sources import Skipped
 from aligngemini.scan.sources import bombs, open_sources
 from aligngemini.scan.sources.zip_directory import read_directory, read_member
 
 NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
-
-
-def scanned(path, skipped=None):
-    found = {}
-    for item in open_sources([str(path)], skipped=skipped):
-        name = item.address.removeprefix(str(path))
-        assert name not in found
-        reader = pickle.loads(pickle.dumps(item.read))
-        found[name] = item.problem.code if reader is None else content(reader)
-    return found
-
-
-def content(reader):
-    try:
-        return reader()
-    except ImageError as error:
-        return error.code
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -69,7 +52,7 @@ def test_an_archive_of_many_members_has_a_larger_directory(tmp_path, monkeypatch
     for front in (b"", b"a program that unpacks itself"):
         path.write_bytes(front + zip_of(images))
         assert b"PK\x06\x06" in path.read_bytes()
-        assert scanned(path) == {f"!{name}": data for name, data in images.items()}
+        assert scanned_in(path) == {f"!{name}": data for name, data in images.items()}
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
@@ -77,7 +60,7 @@ def test_workers_unpack(tmp_path, method):
     images = pictures(4)
     path = tmp_path / "a.zip"
     path.write_bytes(zip_of(images, method=method))
-    assert scanned(path) == {f"!{name}": data for name, data in images.items()}
+    assert scanned_in(path) == {f"!{name}": data for name, data in images.items()}
     assert all(len(pickle.dumps(item)) < 1000 for item in open_sources([str(path)]))
 
 
@@ -96,7 +79,7 @@ def test_what_is_no_image_is_counted_and_what_might_hold_some_is_named(tmp_path)
         )
     )
     skipped = Skipped()
-    assert scanned(path, skipped) == {"!noname": image, "!inner.tar": "unsupported"}
+    assert scanned_in(path, skipped=skipped) == {"!noname": image, "!inner.tar": "unsupported"}
     assert skipped.count == 2
 
 
@@ -105,7 +88,7 @@ def test_equal_names_stay_apart(tmp_path):
     path = tmp_path / "a.zip"
     with pytest.warns(UserWarning, match="Duplicate"):
         path.write_bytes(zip_of([("x.png", a), ("../x.png", b), ("x.png", b)]))
-    assert scanned(path) == {"!x.png": a, "!../x.png": b, "!x.png#2": b}
+    assert scanned_in(path) == {"!x.png": a, "!../x.png": b, "!x.png#2": b}
 
 
 def test_an_encrypted_member_says_so(tmp_path):
@@ -137,10 +120,10 @@ def test_sizes_that_lie_are_found_out(tmp_path):
         data[entry + 24 : entry + 28] = struct.pack("<L", wrong)
         path = tmp_path / "a.zip"
         path.write_bytes(data)
-        assert scanned(path) == {"!0.png": "corrupt"}
+        assert scanned_in(path) == {"!0.png": "corrupt"}
     data[entry + 24 : entry + 28] = struct.pack("<L", 1 << 30)
     path.write_bytes(data)
-    assert scanned(path) == {"!0.png": "too-large"}
+    assert scanned_in(path) == {"!0.png": "too-large"}
 
 
 def test_a_small_lie_unpacks_no_more_than_it_says(tmp_path):
@@ -156,7 +139,7 @@ def test_a_small_lie_unpacks_no_more_than_it_says(tmp_path):
     path.write_bytes(data)
     (item,) = open_sources([str(path)])
     tracemalloc.start()
-    assert content(item.read) == "corrupt"
+    assert outcome(item) == "corrupt"
     assert tracemalloc.get_traced_memory()[1] < 2 << 20
     tracemalloc.stop()
 
@@ -166,7 +149,7 @@ def test_damaged_bytes_are_found_out(tmp_path):
     data[200] ^= 1
     path = tmp_path / "a.zip"
     path.write_bytes(data)
-    assert scanned(path) == {"!0.png": "corrupt"}
+    assert scanned_in(path) == {"!0.png": "corrupt"}
 
 
 def test_an_archive_that_says_it_is_a_bomb_is_left(tmp_path, monkeypatch):
@@ -174,7 +157,7 @@ def test_an_archive_that_says_it_is_a_bomb_is_left(tmp_path, monkeypatch):
     (image,) = pictures(1).values()
     path = tmp_path / "a.zip"
     path.write_bytes(zip_of({"a.png": image, "b.png": bytes(64 << 20), "c.png": image}))
-    assert scanned(path) == {"!a.png": image, "": "too-large"}
+    assert scanned_in(path) == {"!a.png": image, "": "too-large"}
 
 
 def test_a_cut_archive_has_no_directory(tmp_path):
@@ -182,7 +165,7 @@ def test_a_cut_archive_has_no_directory(tmp_path):
     whole = zip_of(pictures(3))
     for data in (whole[: len(whole) // 2], b"PK\x03\x04", b"", b"nothing of a zip"):
         path.write_bytes(data)
-        assert scanned(path) == {"": "truncated"}
+        assert scanned_in(path) == {"": "truncated"}
 
 
 def test_a_damaged_directory_gives_what_came_before(tmp_path):
