@@ -4,7 +4,7 @@
 
 Both judge with the default detector. The CPU time is that of all processes from the time that the
 engine is ready to the last answer; other programs on the machine change it least. Two numbers of
-images tell what is fixed and what is not. Records are compared, times aside.
+images tell what is fixed and what is not. Records are compared, times aside. Needs psutil.
 """
 
 import argparse
@@ -12,8 +12,11 @@ import json
 import os
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from aligngemini.runner import DetectorOptions
 from aligngemini.scan.items import FileReader, ScanItem
@@ -56,10 +59,10 @@ class Cpu:
     What a process took is lost when it ends and nobody waits for it, as with some of Ray's.
     """
 
-    EVERY = 0.1  # seconds
+    EVERY = 0.2  # seconds
 
     def __enter__(self):
-        self._before, self._latest, self._done = ticks_of_all(), {}, threading.Event()
+        self._before, self._latest, self._done = seconds_by_process(), {}, threading.Event()
         self._thread = threading.Thread(target=self._watch)
         self._thread.start()
         return self
@@ -67,30 +70,23 @@ class Cpu:
     def __exit__(self, *_):
         self._done.set()
         self._thread.join()
-        spent = sum(ticks - self._before.get(pid, 0) for pid, ticks in self._latest.items())
-        self.seconds = spent / os.sysconf("SC_CLK_TCK")
+        self.seconds = sum(
+            seconds - self._before.get(pid, 0) for pid, seconds in self._latest.items()
+        )
 
     def _watch(self):
         while not self._done.wait(self.EVERY):
-            self._latest |= ticks_of_all()
+            self._latest |= seconds_by_process()
 
 
-def ticks_of_all():
-    """CPU ticks so far of this process and each below it."""
-    parents, ticks = {}, {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue  # it has ended meanwhile
-            pid = int(entry.name)
-            parents[pid], ticks[pid] = int(fields[1]), sum(map(int, fields[11:13]))
-    ours, more = set(), {os.getpid()}
-    while more:
-        ours |= more
-        more = {pid for pid, parent in parents.items() if parent in more}
-    return {pid: ticks[pid] for pid in ours}
+def seconds_by_process():
+    """CPU seconds so far of this process and each below it, by process id."""
+    found, root = {}, psutil.Process()
+    for process in (root, *root.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            times = process.cpu_times()
+            found[process.pid] = times.user + times.system
+    return found
 
 
 def comparable(answer):
