@@ -39,7 +39,7 @@ class Rows:
         """
         self._parts = _in_parts(_rows(file, column))
 
-    def __call__(self, _: object = None) -> list[Row] | Problem | None:
+    def __call__(self, _: object) -> list[Row] | Problem | None:
         """Rows, or why there are no more that can be read; None after the last."""
         return next(self._parts, None)
 
